@@ -1,0 +1,100 @@
+package errcode
+
+// Statements that the gateway cannot run as they are written.
+const (
+	Unsupported        Code = 1001 // what, what to do instead
+	SyntaxError        Code = 1002 // detail
+	CrossShardJoin     Code = 1003
+	CrossShardSubquery Code = 1004 // where
+	CrossShardLimit    Code = 1005 // verb
+	CrossKeyspace      Code = 1006 // keyspaces
+	UnsupportedPrepare Code = 1007
+	EmptyQuery         Code = 1008
+	NotOnReplica       Code = 1009
+	DDLInTransaction   Code = 1010
+	BadParameterCount  Code = 1011 // want, got
+	ColumnCount        Code = 1012 // row
+	UnsafeUpdate       Code = 1013
+	AmbiguousColumn    Code = 1014 // column
+	UnknownColumn      Code = 1015 // column
+	UnsupportedShow    Code = 1016 // what
+	AggregateScatter   Code = 1017 // function
+	MultiStatementsOff Code = 1018
+)
+
+func statementRows() []Info {
+	return []Info{
+		{Code: Unsupported, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "%s is not supported on a sharded keyspace; %s", Args: []string{"what", "what to do instead"},
+			Cause: "The statement needs rows of several shards in a way that this release cannot put together.",
+			Cure:  "Do what the text says: mostly to name the sharding key in the WHERE clause, or to split the statement."},
+		{Code: SyntaxError, Errno: 1064, State: "42000", RPC: InvalidArgument,
+			Text: "syntax error: %s", Args: []string{"detail"},
+			Cause: "The statement cannot be read well enough to find the shards that it concerns.",
+			Cure:  "Correct the statement. Statements on an unsharded keyspace are passed on without being read; there the server's own message is seen."},
+		{Code: CrossShardJoin, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "this join needs rows of different shards: %s", Args: []string{"tables"},
+			Cause: "The joined tables are not related by equal sharding keys, so matching rows may be on different shards.",
+			Cure:  "Join on the columns of the primary vindexes, make the small table a reference table, or read the tables in two statements."},
+		{Code: CrossShardSubquery, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "the subquery %s needs rows of other shards than the statement around it", Args: []string{"place"},
+			Cause: "Subquery and outer statement are not bound to one shard by equal sharding keys.",
+			Cure:  "Relate both by the columns of their primary vindexes, or run the subquery first and put its values in."},
+		{Code: CrossShardLimit, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "%s with LIMIT concerns several shards", Args: []string{"verb"},
+			Cause: "Which rows the limit takes is defined over all shards together, and no shard knows it alone.",
+			Cure:  "Name the sharding key in the WHERE clause, or select the keys first and change the rows by key."},
+		{Code: CrossKeyspace, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "the statement uses tables of several keyspaces (%s), which live on different servers", Args: []string{"keyspaces"},
+			Cause: "Keyspaces have servers of their own; no server has all tables of the statement.",
+			Cure:  "Use tables of one keyspace, or make the smaller one a reference table in the other keyspace."},
+		{Code: UnsupportedPrepare, Errno: 1295, State: "HY000", RPC: Unimplemented,
+			Text:  "this statement cannot be prepared",
+			Cause: "Like MySQL, Pelorus prepares no statements that change the session or load files.",
+			Cure:  "Send it as an ordinary statement."},
+		{Code: EmptyQuery, Errno: 1065, State: "42000", RPC: InvalidArgument,
+			Text:  "the statement is empty",
+			Cause: "The client sent no statement, or only white space or a semicolon.",
+			Cure:  "Nothing is wrong with the connection; send a statement."},
+		{Code: NotOnReplica, Errno: 1290, State: "HY000", RPC: FailedPrecondition,
+			Text: "%s writes or locks, but the session reads from replicas (USE ...@replica)", Args: []string{"statement"},
+			Cause: "The session chose replicas as its target; those accept no writes and no locking reads.",
+			Cure:  "USE the keyspace without @replica for this statement."},
+		{Code: DDLInTransaction, Errno: 1179, State: "25000", RPC: FailedPrecondition,
+			Text:  "a schema change would commit a transaction that is open on several shards",
+			Cause: "MySQL commits implicitly before a schema change; over several shards that commit would not be atomic with it.",
+			Cure:  "COMMIT or ROLLBACK first."},
+		{Code: BadParameterCount, Errno: 1210, State: "HY000", RPC: InvalidArgument,
+			Text: "the statement takes %d parameters, %d were given", Args: []string{"wanted", "given"},
+			Cause: "A prepared statement was executed with another number of parameters than it has.",
+			Cure:  "Bind one value per question mark."},
+		{Code: ColumnCount, Errno: 1136, State: "21S01", RPC: InvalidArgument,
+			Text: "column count doesn't match value count at row %d", Args: []string{"row"},
+			Cause: "A row of an INSERT has more or fewer values than columns.",
+			Cure:  "Give one value per column. If the statement names no columns, the vschema must list them all in order."},
+		{Code: UnsafeUpdate, Errno: 1175, State: "HY000", RPC: FailedPrecondition,
+			Text:  "safe update mode: the statement has no WHERE clause that uses a key column, and would touch every shard",
+			Cause: "sql_safe_updates is on in the session.",
+			Cure:  "Add a WHERE clause with a key, add a LIMIT, or SET sql_safe_updates = 0."},
+		{Code: AmbiguousColumn, Errno: 1052, State: "23000", RPC: InvalidArgument,
+			Text: "column '%s' in the statement is ambiguous", Args: []string{"column"},
+			Cause: "Several tables of the statement have the column.",
+			Cure:  "Write TABLE.COLUMN."},
+		{Code: UnknownColumn, Errno: 1054, State: "42S22", RPC: InvalidArgument,
+			Text: "unknown column '%s' in '%s'", Args: []string{"column", "clause"},
+			Cause: "No table of the statement has the column, by the vschema's authoritative column lists.",
+			Cure:  "Correct the name, or bring the column list of the vschema up to date."},
+		{Code: UnsupportedShow, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "SHOW %s has no meaning for a keyspace of several shards", Args: []string{"what"},
+			Cause: "The answer is a property of one server, and each shard has another.",
+			Cure:  "Choose one shard first: USE `KEYSPACE:SHARD`."},
+		{Code: AggregateScatter, Errno: 1235, State: "42000", RPC: Unimplemented,
+			Text: "%s over several shards cannot be put together from partial results", Args: []string{"function"},
+			Cause: "The function needs all rows in one place.",
+			Cure:  "Name the sharding key in the WHERE clause, or group by the sharding key."},
+		{Code: MultiStatementsOff, Errno: 1064, State: "42000", RPC: InvalidArgument,
+			Text: "several statements in one query, but the client did not ask for that ability: near '%s'", Args: []string{"text"},
+			Cause: "The client connected without CLIENT_MULTI_STATEMENTS.",
+			Cure:  "Send one statement at a time, or turn multiple statements on in the driver."},
+	}
+}
