@@ -1,7 +1,10 @@
 // Package vindex maps column values to keyspace ids, as Vitess' vindexes do, byte for byte.
 //
 // Functional vindexes are pure functions of the value. Lookup vindexes are described here (which table, which
-// columns, unique or not) but read and written by the executor: this package does no I/O.
+// columns, unique or not, the statements they need) but read and written by the executor.
+//
+// It refuses to do I/O: a vindex whose parameters name a file gets the file's bytes through Options.ReadFile. It does not
+// convert values between SQL types: what a literal means for a column is the planner's to decide before it asks.
 package vindex
 
 // Dest is where a value's rows are: one keyspace id, a key range, or nowhere.
@@ -11,6 +14,9 @@ type Dest struct {
 	Start []byte // DestRange: inclusive; empty is the lowest
 	End   []byte // DestRange: exclusive; empty is past the highest
 }
+
+// KeyRange returns the range of a DestRange.
+func (d Dest) KeyRange() KeyRange { return KeyRange{Start: d.Start, End: d.End} }
 
 // DestKind tells the forms of Dest apart.
 type DestKind uint8
@@ -33,16 +39,18 @@ type ValueKind uint8
 
 // Kinds of values. The names in vindex-vectors.jsonl (INT64, UINT64, VARCHAR, VARBINARY, ...) map to these.
 const (
-	Null    ValueKind = iota
-	Int               // signed 64 bit, decimal text
-	Uint              // unsigned 64 bit, decimal text
-	Decimal           // decimal text
-	Float             // float text
-	Text              // character string, UTF-8
-	Binary            // byte string
+	Null       ValueKind = iota
+	Int                  // signed 64 bit, decimal text
+	Uint                 // unsigned 64 bit, decimal text
+	Decimal              // decimal text
+	Float                // float text
+	Text                 // character string, UTF-8; also dates, times, enums and sets, as text
+	Binary               // byte string
+	HexLiteral           // 0xA1 or x'A1' as written; its bytes are the decoded ones, as a number it is none
+	BitLiteral           // 0b101 or b'101' as written; the same
 )
 
-// Vindex is what all vindexes have in common.
+// Vindex is what all vindexes have in common. A vindex is immutable and safe for concurrent use.
 type Vindex interface {
 	Name() string      // of the instance in the vschema
 	Type() string      // "hash", "xxhash", ...
@@ -55,13 +63,31 @@ type Vindex interface {
 type Functional interface {
 	Vindex
 	// Map appends nothing and allocates nothing in the common case: it writes the keyspace id into scratch (which has room for at
-	// least 16 bytes, more is allocated when needed) and returns a Dest whose ID may alias scratch.
+	// least 16 bytes, more is allocated when needed) and returns a Dest whose ID may alias scratch or v.Raw. A value that no row
+	// can have under this vindex (text for a numeric one, NULL for most) is DestNone, not an error; an error is a value that
+	// has no answer at all, such as invalid UTF-8 for a vindex that folds letters.
 	Map(v Value, scratch []byte) (Dest, error)
 }
 
-// MultiColumn is a vindex over several columns; fewer values than columns give a range.
+// Prefixed is a Functional whose ids keep the order of the value's leading bytes, so that LIKE 'abc%' is a key range.
+type Prefixed interface {
+	Functional
+	// MapPrefix returns the range of the values that match the LIKE pattern; the whole range when the pattern begins with a wildcard.
+	MapPrefix(pattern []byte) (Dest, error)
+}
+
+// MultiColumn is a vindex over several columns; fewer values than columns give a range, where the type can (Partial).
 type MultiColumn interface {
 	Vindex
 	Columns() int
+	Partial() bool // leading columns alone give a key range
+	// MapMulti is Map for several columns, in the order of the vschema. Fewer values than Columns give DestRange if Partial, else DestNone.
 	MapMulti(vs []Value, scratch []byte) (Dest, error)
+}
+
+// Reversible is a vindex whose keyspace id tells the value.
+type Reversible interface {
+	Vindex
+	// Reverse returns the value that maps to id; an error if no value does.
+	Reverse(id []byte) (Value, error)
 }

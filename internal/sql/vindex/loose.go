@@ -1,0 +1,79 @@
+package vindex
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+)
+
+// folder makes the collation key of level 1 (letters without case, accents and width) that the unicode_loose vindexes hash.
+// Trailing spaces do not count, as in MySQL's PAD SPACE collations.
+type folder struct {
+	free chan *collation // idle ones; a collation is about 40 KB and not safe for concurrent use
+}
+
+type collation struct {
+	collator *collate.Collator
+	buffer   collate.Buffer
+}
+
+// maxIdleCollations keeps idle memory of one vindex under 16 x 40 KB; more callers at once than that make their own.
+const maxIdleCollations = 16
+
+func newFolder() folder { return folder{free: make(chan *collation, maxIdleCollations)} }
+
+// appendKey hands the collation key of text to add, which appends what it makes of it to dst and does not keep it.
+func (f folder) appendKey(dst, text []byte, add func(dst, key []byte) []byte) ([]byte, error) {
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("value %.64q is not valid UTF-8, which a unicode_loose vindex needs", text)
+	}
+	c := f.take()
+	c.buffer.Reset()
+	dst = add(dst, c.collator.Key(&c.buffer, bytes.TrimRight(text, " ")))
+	if len(text) <= maxKeptText {
+		f.give(c)
+	}
+	return dst, nil
+}
+
+func (f folder) take() *collation {
+	select {
+	case c := <-f.free:
+		return c
+	default:
+		// English, because Go's collation wants a language: its order at level 1 is the root order of Unicode.
+		return &collation{collator: collate.New(language.English, collate.Loose)}
+	}
+}
+
+// maxKeptText is the longest text after which a collation is kept: its buffers grow with the text (about 10 bytes for each of its own).
+const maxKeptText = 4 << 10
+
+func (f folder) give(c *collation) {
+	select {
+	case f.free <- c:
+	default:
+	}
+}
+
+// loose is a hash over the folded text.
+type loose struct {
+	base
+	folder folder
+	add    func(dst, key []byte) []byte
+}
+
+func (l *loose) Map(v Value, scratch []byte) (Dest, error) {
+	b, err := bytesOf(v)
+	if err != nil {
+		return Dest{}, err
+	}
+	id, err := l.folder.appendKey(scratch[:0], b, l.add)
+	if err != nil {
+		return Dest{}, err
+	}
+	return destID(id)
+}
