@@ -1,0 +1,71 @@
+# Pelorus. `make help` lists the targets; README.md is the place to start.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+# Quiet, reproducible runs: no telemetry, no network for modules that are in the cache already.
+export GOFLAGS ?= -mod=readonly
+export GOTOOLCHAIN ?= local
+
+PELORUS_MYSQL_PREFIX ?= $(shell scripts/fetch-mysql.sh --print-prefix)
+export PELORUS_MYSQL_PREFIX
+export PELORUS_MYSQLD ?= $(PELORUS_MYSQL_PREFIX)/bin/mysqld
+
+BIN := bin/pelorus
+TOOL := go tool -modfile=tools/go.mod
+# Two test binaries at a time: the tests start real servers, and the smallest supported machine has two cores.
+TEST_P ?= 2
+DEMO_DIR ?= pelorus-data
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/pelorus
+	go build -o $(BIN) ./cmd/pelorus
+
+.PHONY: setup
+setup: ## install what the tests and the demo need and this machine lacks (apt; MySQL beside it)
+	@scripts/setup.sh all
+
+.PHONY: demo
+demo: ## a sharded, replicated cluster with a sample shop, from nothing
+	@scripts/setup.sh server
+	@$(MAKE) --no-print-directory build
+	@$(BIN) local demo --dir $(DEMO_DIR)
+
+.PHONY: test
+test: setup lint ## everything that must hold before a commit: lint, unit tests, tests on real servers
+	@go run ./test/summary -p $(TEST_P) -timeout 15m -race ./internal/... ./cmd/... -- -p 1 -timeout 25m ./test/... ./examples/...
+
+.PHONY: test-unit
+test-unit: ## the unit tests alone
+	@go run ./test/summary -p $(TEST_P) -timeout 15m -race ./internal/... ./cmd/...
+
+.PHONY: test-long
+test-long: setup ## the tests again, longer: more seeds, fuzzing of each parser for a minute
+	@PELORUS_LONG=1 go run ./test/summary -p $(TEST_P) -timeout 60m -race ./internal/... ./cmd/... -- -p 1 -timeout 120m ./test/... ./examples/...
+	@scripts/fuzz.sh 60s
+
+.PHONY: bench
+bench: setup build ## sysbench: direct, through Pelorus, through MySQL Router, interleaved
+	@scripts/setup.sh bench
+	@go run ./test/bench -pelorus $(BIN)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, buf
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed (run gofmt -w):"; echo "$$bad"; exit 1; fi
+	@go vet ./...
+	@$(TOOL) staticcheck ./...
+	@$(TOOL) buf lint
+	@scripts/breaking.sh
+
+.PHONY: generate
+generate: ## write the generated code again from proto/
+	$(TOOL) buf generate
+
+.PHONY: clean
+clean: ## stop the demo's cluster and remove what was built
+	@if [ -x $(BIN) ] && [ -d $(DEMO_DIR) ]; then $(BIN) down --dir $(DEMO_DIR) --purge; fi
+	rm -rf bin
