@@ -107,7 +107,8 @@ func (l *Lock) waitChange(ctx context.Context, rev int64) error {
 // keepAlive renews the lease every third of its life, and closes done when it is gone or may be gone.
 func (l *Lock) keepAlive(ctx context.Context, granted time.Time, ttl time.Duration) {
 	defer close(l.done)
-	end := granted.Add(ttl)
+	// The holder must know a while before others may take over: a sixth of the lease's life.
+	end := granted.Add(ttl - ttl/6)
 	tick := time.NewTicker(ttl / 3)
 	defer tick.Stop()
 	for {
@@ -122,8 +123,8 @@ func (l *Lock) keepAlive(ctx context.Context, granted time.Time, ttl time.Durati
 		cancel()
 		switch {
 		case err == nil:
-			end = sent.Add(got)
-		case errors.Is(err, ErrNotFound) || time.Now().Add(ttl/3).After(end):
+			end = sent.Add(got - got/6)
+		case errors.Is(err, ErrNotFound) || !time.Now().Add(ttl/3).Before(end):
 			return
 		}
 	}

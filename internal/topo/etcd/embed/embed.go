@@ -14,11 +14,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/topo"
 	etcdstore "github.com/pelorusdb/pelorus/internal/topo/etcd"
 	"go.etcd.io/etcd/server/v3/embed"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -88,7 +90,29 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // Node is a running etcd.
 type Node struct {
-	etcd *embed.Etcd
+	etcd    *embed.Etcd
+	servers *servers
+}
+
+// servers are the gRPC servers that etcd made, kept in order to cut watches when the node stops: etcd would wait for each
+// watcher to leave, up to its request timeout.
+type servers struct {
+	mu   sync.Mutex
+	grpc []*grpc.Server
+}
+
+func (s *servers) add(g *grpc.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grpc = append(s.grpc, g)
+}
+
+func (s *servers) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.grpc {
+		g.Stop()
+	}
 }
 
 // Start starts the node and returns when it serves.
@@ -103,11 +127,13 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	grpcServers := new(servers)
+	ec.ServiceRegister = grpcServers.add
 	e, err := embed.StartEtcd(ec)
 	if err != nil {
 		return nil, fmt.Errorf("topo: start etcd on %s: %w", cfg.Endpoint(), err)
 	}
-	node := &Node{etcd: e}
+	node := &Node{etcd: e, servers: grpcServers}
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	select {
@@ -126,8 +152,11 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 // Err sends the error that ends the node.
 func (n *Node) Err() <-chan error { return n.etcd.Err() }
 
-// Stop ends the node and returns when it has.
-func (n *Node) Stop() { n.etcd.Close() }
+// Stop ends the node and returns when it has. Clients are cut off: a write in flight may have happened or not.
+func (n *Node) Stop() {
+	n.servers.stop()
+	n.etcd.Close()
+}
 
 // etcd makes etcd's own configuration.
 func (c Config) etcd(log *slog.Logger) (*embed.Config, error) {
