@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ReadCommand waits for the next command of a client. payload is the command
+// without its headers; raw is the same as it came, header included, for forwarding
+// as it is, and nil if the command came in more than one chunk (16 MiB and more).
+// Both are valid until the next read or Release. While it waits for the first byte
+// the connection holds no buffer. A command must begin with the sequence number 0.
+func (c *Conn) ReadCommand() (payload, raw []byte, err error) {
+	c.Release()
+	c.seq = 0
+	return c.readPacket()
+}
+
+// ReadPacket reads the next logical packet, whose chunks it joins, and advances
+// the sequence number. The payload is valid until the next read or Release. At the
+// end of the stream between packets the error is io.EOF, within one
+// io.ErrUnexpectedEOF.
+func (c *Conn) ReadPacket() ([]byte, error) {
+	payload, _, err := c.readPacket()
+	return payload, err
+}
+
+func (c *Conn) readPacket() (payload, raw []byte, err error) {
+	if err := c.need(headerLen); err != nil {
+		return nil, nil, err
+	}
+	n, err := c.header()
+	if err != nil {
+		return nil, nil, err
+	}
+	if n > c.maxPacket {
+		return nil, nil, tooLarge(n, c.maxPacket)
+	}
+	if n > largeWindow-headerLen {
+		return c.readBig(n)
+	}
+	if err := c.need(headerLen + n); err != nil {
+		return nil, nil, err
+	}
+	raw = c.in.b[c.r : c.r+headerLen+n : c.r+headerLen+n]
+	c.r += headerLen + n
+	return raw[headerLen:], raw, nil
+}
+
+// header reads the length of the chunk whose header lies at the read position, and
+// checks and advances the sequence; it consumes nothing.
+func (c *Conn) header() (int, error) {
+	h := c.in.b[c.r : c.r+headerLen]
+	if h[3] != c.seq {
+		return 0, fmt.Errorf("%w: packet %d came, %d was due", ErrSequence, h[3], c.seq)
+	}
+	c.seq++
+	return int(h[0]) | int(h[1])<<8 | int(h[2])<<16, nil
+}
+
+func tooLarge(n, limit int) error {
+	return fmt.Errorf("%w: %d bytes announced, %d are allowed", ErrPacketTooLarge, n, limit)
+}
+
+// readBig reads a packet that does not fit a window; n is the length of its first
+// chunk. Memory grows with the bytes that arrive, not with those announced.
+func (c *Conn) readBig(n int) (payload, raw []byte, err error) {
+	if cap(c.big) > keepBig {
+		c.big = nil
+	}
+	c.big = append(c.big[:0], c.in.b[c.r:c.r+headerLen]...)
+	single := n < maxChunk
+	for {
+		c.r += headerLen
+		if err := c.readChunk(n); err != nil {
+			return nil, nil, err
+		}
+		if n < maxChunk {
+			break
+		}
+		if err := c.needMore(headerLen); err != nil {
+			return nil, nil, err
+		}
+		if n, err = c.header(); err != nil {
+			return nil, nil, err
+		}
+		if total := len(c.big) - headerLen + n; total > c.maxPacket {
+			return nil, nil, tooLarge(total, c.maxPacket)
+		}
+	}
+	if single {
+		raw = c.big
+	}
+	return c.big[headerLen:], raw, nil
+}
+
+// readChunk appends the n bytes of a chunk to big.
+func (c *Conn) readChunk(n int) error {
+	k := min(n, c.w-c.r)
+	c.big = append(c.big, c.in.b[c.r:c.r+k]...)
+	c.r += k
+	for left := n - k; left > 0; {
+		if len(c.big) == cap(c.big) {
+			grown := make([]byte, len(c.big), min(2*cap(c.big), len(c.big)+left))
+			copy(grown, c.big)
+			c.big = grown
+		}
+		room := c.big[len(c.big):min(cap(c.big), len(c.big)+left)]
+		m, err := c.read(room)
+		if err != nil {
+			return unexpected(err)
+		}
+		c.big = c.big[:len(c.big)+m]
+		left -= m
+	}
+	return nil
+}
+
+func (c *Conn) needMore(n int) error { return unexpected(c.need(n)) }
+
+// unexpected turns the end of the stream into the error for an end within a packet.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// WritePacket appends payload with its header and the running sequence number to
+// the write buffer, in chunks if it is 16 MiB or longer, and writes when the buffer
+// is full. Flush sends the rest.
+func (c *Conn) WritePacket(payload []byte) error {
+	for {
+		n := min(len(payload), maxChunk)
+		if err := c.writeChunk(payload[:n]); err != nil {
+			return err
+		}
+		payload = payload[n:]
+		if n < maxChunk {
+			return nil
+		}
+	}
+}
+
+func (c *Conn) writeChunk(p []byte) error {
+	if c.writeErr != nil {
+		return c.writeErr
+	}
+	if c.out != nil && c.outN+headerLen > len(c.out.b) {
+		if err := c.Flush(); err != nil {
+			return err
+		}
+	}
+	if c.out == nil {
+		c.out = takeSmall()
+	}
+	b := c.out.b[c.outN:]
+	b[0], b[1], b[2], b[3] = byte(len(p)), byte(len(p)>>8), byte(len(p)>>16), c.seq
+	c.seq++
+	c.outN += headerLen
+	if len(p) <= len(b)-headerLen {
+		c.outN += copy(b[headerLen:], p)
+		return nil
+	}
+	return c.WriteRaw(p)
+}
+
+// AppendHeader appends the header of a packet of n bytes, which must be less than
+// 16 MiB - 1, for those who build raw bytes themselves.
+func AppendHeader(dst []byte, n int, seq uint8) []byte {
+	return append(dst, byte(n), byte(n>>8), byte(n>>16), seq)
+}
