@@ -28,9 +28,7 @@ func AppendOK(dst []byte, ok OK, caps Capability, eofHeader bool) []byte {
 	dst = AppendLenencInt(dst, ok.InsertID)
 	dst = append(dst, byte(ok.Status), byte(ok.Status>>8), byte(ok.Warnings), byte(ok.Warnings>>8))
 	switch {
-	case !track:
-		return append(dst, ok.Info...)
-	case len(ok.State) > 0:
+	case track && len(ok.State) > 0:
 		dst = AppendLenencString(dst, ok.Info)
 		return AppendLenencString(dst, ok.State)
 	case ok.Info != "":
@@ -57,15 +55,13 @@ func ParseOK(payload []byte, caps Capability) (OK, error) {
 	}
 	ok.Affected, ok.InsertID = r.lenencInt(), r.lenencInt()
 	ok.Status, ok.Warnings = r.u16(), r.u16()
-	if !caps.Has(ClientSessionTrack) {
-		ok.Info = string(r.rest())
-	} else {
-		if len(r.p) > 0 {
-			ok.Info = string(r.lenencBytes())
-		}
-		if ok.Status&StatusSessionState != 0 && len(r.p) > 0 {
-			ok.State = r.lenencBytes()
-		}
+	// The documents have the info without ClientSessionTrack as the rest of the packet;
+	// the servers send its length in any case.
+	if len(r.p) > 0 {
+		ok.Info = string(r.lenencBytes())
+	}
+	if caps.Has(ClientSessionTrack) && ok.Status&StatusSessionState != 0 && len(r.p) > 0 {
+		ok.State = r.lenencBytes()
 	}
 	if r.bad {
 		return OK{}, malformed("OK packet")
