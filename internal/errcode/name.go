@@ -17,6 +17,7 @@ const (
 	NoSuchSavepoint    Code = 1113 // savepoint
 	NoPrimaryVindex    Code = 1114 // keyspace, table
 	TableExistsVSchema Code = 1115 // keyspace, table
+	TableClosed        Code = 1116 // table
 )
 
 func nameRows() []Info {
@@ -81,5 +82,9 @@ func nameRows() []Info {
 			Text: "table '%s.%s' is already in the vschema", Args: []string{"keyspace", "table"},
 			Cause: "ALTER VSCHEMA would add an entry that exists.",
 			Cure:  "Drop the entry first, or change the existing one."},
+		{Code: TableClosed, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
+			Text: "table '%s' is closed by a routing rule", Args: []string{"table"},
+			Cause: "The routing rules send the table nowhere, as they do while it is moved or is to be deleted.",
+			Cure:  "Look at \"pelorus routing-rules show\"; use the table's new keyspace, or remove the rule."},
 	}
 }
