@@ -37,6 +37,7 @@ func TestRealServers(t *testing.T) {
 				{"local infile", testLocalInfile},
 				{"session", testSession},
 				{"cancel", testCancel},
+				{"prepared", testPrepared},
 			} {
 				t.Run(sub.name, func(t *testing.T) { sub.f(t, e) })
 			}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -163,7 +164,7 @@ const notFixed = 31
 // a plain number while the point lies within 15 digits, else with an exponent.
 func appendFloatText(dst []byte, c *Column, v float64, bits int) []byte {
 	if c.Decimals < notFixed {
-		return strconv.AppendFloat(dst, v, 'f', int(c.Decimals), 64)
+		return appendFixed(dst, v, int(c.Decimals))
 	}
 	prec := -1
 	if bits == 32 {
@@ -172,6 +173,26 @@ func appendFloatText(dst []byte, c *Column, v float64, bits int) []byte {
 	var mem [32]byte
 	e := strconv.AppendFloat(mem[:0], v, 'e', prec, 64) // d.ddde±dd
 	return appendShortest(dst, e)
+}
+
+// appendFixed prints v with so many decimals: if the shortest digits that give it
+// back are fewer, these and zeros, not the digits of its exact value.
+func appendFixed(dst []byte, v float64, decimals int) []byte {
+	at := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'f', -1, 64)
+	have := 0
+	if point := bytes.IndexByte(dst[at:], '.'); point >= 0 {
+		have = len(dst) - at - point - 1
+	} else if decimals > 0 {
+		dst = append(dst, '.')
+	}
+	if have > decimals {
+		return strconv.AppendFloat(dst[:at], v, 'f', decimals, 64)
+	}
+	for ; have < decimals; have++ {
+		dst = append(dst, '0')
+	}
+	return dst
 }
 
 // appendShortest turns Go's exponent form into the servers' form.
