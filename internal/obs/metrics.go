@@ -63,8 +63,8 @@ const (
 	stopTimeout   = 3 * time.Second
 )
 
-// Serve answers HTTP/1 and cleartext HTTP/2 on a listener until ctx ends, and then finishes open requests within three
-// seconds. It closes the listener. The error is nil when ctx ended it.
+// Serve answers HTTP/1 and cleartext HTTP/2 on a listener until ctx ends; then the contexts of open requests end too, and they have three
+// seconds to finish. It closes the listener. The error is nil when ctx ended it.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

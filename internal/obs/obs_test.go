@@ -87,7 +87,9 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, ln, NewMux(NewRegistry("test"), func(context.Context) error { return nil })) }()
+	go func() {
+		done <- Serve(ctx, ln, NewMux(NewRegistry("test"), func(context.Context) error { return nil }))
+	}()
 	for _, http2 := range []bool{false, true} {
 		p := new(http.Protocols)
 		p.SetHTTP1(!http2)
