@@ -180,15 +180,18 @@ func (b *builder) addVindexes(k *Keyspace, doc *Document) {
 	}
 }
 
+// checkOwner checks that the owner's writes will maintain the lookup table. A vindex that no table uses has no effect, and may be
+// there before its owner: ALTER VSCHEMA makes the one, then the other.
 func checkOwner(doc *Document, name, owner string) error {
-	t, ok := doc.Tables[owner]
-	if !ok {
-		return fmt.Errorf("there is no table %s in the keyspace", owner)
+	uses := func(t TableDoc) bool {
+		return slices.ContainsFunc(t.ColumnVindexes, func(cv ColumnVindexDoc) bool { return cv.Name == name })
 	}
-	for _, cv := range t.ColumnVindexes {
-		if cv.Name == name {
-			return nil
-		}
+	t, ok := doc.Tables[owner]
+	switch {
+	case ok && uses(t), !slices.ContainsFunc(sortedByName(doc.Tables), uses):
+		return nil
+	case !ok:
+		return fmt.Errorf("there is no table %s in the keyspace", owner)
 	}
 	return fmt.Errorf("table %s does not use the vindex in its column_vindexes", owner)
 }

@@ -182,8 +182,10 @@ func TestProblems(t *testing.T) {
 		return `{"sharded": true, "vindexes": {"hash": {"type": "hash"}, "multi": {"type": "multicol", "params": {"column_count": "2"}},
 		  "many": {"type": "lookup", "owner": "good", "params": {"table": "main.l", "from": "x", "to": "k"}},
 		  "nohome": {"type": "lookup_unique", "params": {"table": "nosuch.l", "from": "x", "to": "k"}},
+		  "lost": {"type": "lookup", "owner": "nosuch", "params": {"table": "main.l", "from": "x", "to": "k"}},
+		  "other": {"type": "lookup", "owner": "u", "params": {"table": "main.l", "from": "x", "to": "k"}},
 		  "bad": {"type": "nosuch"}},
-		  "tables": {"good": {"column_vindexes": [{"column": "id", "name": "hash"}, {"column": "x", "name": "many"}]}, ` + tables + `}}`
+		  "tables": {"u": {"pinned": "00"}, "good": {"column_vindexes": [{"column": "id", "name": "hash"}, {"column": "x", "name": "many"}]}, ` + tables + `}}`
 	}
 	tests := []struct {
 		name, json string
@@ -212,10 +214,10 @@ func TestProblems(t *testing.T) {
 		{"source without reference", sharded(`"t": {"pinned": "00", "source": "main.l"}`), "only a table of type reference has a source", "t"},
 		{"unsharded with shards", `{"tables": {"t": {}}}`, "sharded: is false, but the keyspace has the shards -80, 80-", ""},
 		{"not JSON", `{"sharded": tru}`, "vschema: sharded: not valid JSON", ""},
-		{"owner missing", `{"sharded": true, "vindexes": {"l": {"type": "lookup", "owner": "nosuch", "params": {"table": "main.l", "from": "x", "to": "k"}}}}`,
-			"vindexes.l.owner: there is no table nosuch", "-"},
-		{"owner without use", `{"sharded": true, "vindexes": {"h": {"type": "hash"}, "l": {"type": "lookup", "owner": "t", "params": {"table": "main.l", "from": "x", "to": "k"}}},
-			"tables": {"t": {"column_vindexes": [{"column": "id", "name": "h"}]}}}`, "vindexes.l.owner: table t does not use the vindex", "-"},
+		{"owner missing", sharded(`"t": {"column_vindexes": [{"column": "id", "name": "hash"}, {"column": "x", "name": "lost"}]}`),
+			"vindexes.lost.owner: there is no table nosuch", "t"},
+		{"owner without use", sharded(`"t": {"column_vindexes": [{"column": "id", "name": "hash"}, {"column": "x", "name": "other"}]}`),
+			"vindexes.other.owner: table u does not use the vindex", "t"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -237,7 +239,11 @@ func TestProblems(t *testing.T) {
 			if table == "" {
 				table = "t"
 			}
-			if _, err := c.FindTable("ks", "", table); !errcode.Has(err, errcode.InvalidVSchema) || !strings.Contains(err.Error(), test.place) {
+			words := test.place
+			if strings.HasPrefix(words, "vindexes.") {
+				words = "is not usable"
+			}
+			if _, err := c.FindTable("ks", "", table); !errcode.Has(err, errcode.InvalidVSchema) || !strings.Contains(err.Error(), words) {
 				t.Errorf("FindTable(%s): %v, want an invalid vschema: %s", table, err, test.place)
 			}
 			if test.broken != "" {
