@@ -86,6 +86,7 @@ type SelectStmt struct {
 	Having      Expr
 	HavingSpan  Span
 	Windows     []NamedWindow
+	Qualify     Expr
 	OrderBy     []OrderItem
 	OrderBySpan Span
 	Limit       *Limit
@@ -141,6 +142,7 @@ type Into struct {
 type NamedWindow struct {
 	Span
 	Name Ident
+	Over Over
 }
 
 // SetOpStmt is UNION, EXCEPT or INTERSECT of two queries, with trailing ORDER BY and LIMIT.
@@ -165,11 +167,14 @@ type ParenQuery struct {
 	OrderBy     []OrderItem
 	OrderBySpan Span
 	Limit       *Limit
+	Lock        *LockClause
+	Into        *Into
 }
 
 // ValuesStmt is VALUES ROW(..), ROW(..) or VALUES (..), (..).
 type ValuesStmt struct {
 	Span
+	With    *With
 	Rows    [][]Expr
 	OrderBy []OrderItem
 	Limit   *Limit
@@ -178,9 +183,12 @@ type ValuesStmt struct {
 // TableStmt is TABLE t.
 type TableStmt struct {
 	Span
+	With    *With
 	Table   TableName
 	OrderBy []OrderItem
 	Limit   *Limit
+	Lock    *LockClause
+	Into    *Into
 }
 
 // ---- table references ----------------------------------------------------------------------
@@ -190,7 +198,8 @@ type TableRef struct {
 	Span
 	Table TableName
 	Alias Ident
-	Extra Span // PARTITION (..), index hints, FOR SYSTEM_TIME: raw
+	Extra Span // PARTITION (..), FOR SYSTEM_TIME, FOR PORTION OF, before the alias: raw; empty when absent
+	Hints Span // index hints and TABLESAMPLE, after the alias: raw; empty when absent
 }
 
 // JoinExpr is a join of two references.
@@ -447,6 +456,7 @@ type UpdateStmt struct {
 	Tables      []TableExpr
 	TablesSpan  Span
 	Set         []Assignment
+	From        []TableExpr // MariaDB 12's UPDATE t SET .. FROM
 	Where       Expr
 	WhereSpan   Span
 	OrderBy     []OrderItem
@@ -464,6 +474,7 @@ type DeleteStmt struct {
 	From        []TableExpr // single-table form: the one table; multi-table form: the join
 	FromSpan    Span
 	Multi       bool
+	History     bool // MariaDB's DELETE HISTORY of a system-versioned table
 	Where       Expr
 	WhereSpan   Span
 	OrderBy     []OrderItem
@@ -550,18 +561,21 @@ type TxnStmt struct {
 // ExplainStmt is EXPLAIN or DESCRIBE, of a statement, a connection or a table.
 type ExplainStmt struct {
 	Span
-	Format   string // upper case; "" when not given
-	Analyze  bool
-	Stmt     Statement // nil for DESCRIBE table
-	Table    TableName
-	Column   string
-	BodySpan Span
+	Format     string // upper case; "" when not given
+	Analyze    bool
+	Stmt       Statement // nil for DESCRIBE table
+	Table      TableName
+	Column     string
+	BodySpan   Span
+	Schema     Ident // FOR SCHEMA name
+	Connection Expr  // FOR CONNECTION id
 }
 
 // KillStmt is KILL.
 type KillStmt struct {
 	Span
 	Query bool // KILL QUERY; otherwise the connection
+	User  bool // MariaDB's KILL USER; ID is then the account's name
 	ID    Expr
 }
 
@@ -581,7 +595,8 @@ type DDLStmt struct {
 	IfExists    bool
 	IfNotExists bool
 	OrReplace   bool
-	Tables      []TableName // tables (or the database in Schema-less form) named as targets
+	Name        TableName   // of the procedure, function, trigger, event or package
+	Tables      []TableName // tables, views, sequences, or the database (in Name), named as targets; old and new names for renames
 	Like        TableName   // CREATE TABLE .. LIKE
 	Query       Query       // CREATE TABLE .. SELECT, CREATE VIEW .. AS
 	Columns     []ColumnDef // CREATE TABLE, as far as they were understood
@@ -606,14 +621,16 @@ type PrepareStmt struct {
 	Name Ident
 	Text string // when given as literal
 	Var  string // when given as @var
+	Expr Expr   // when given as another expression (MariaDB)
 }
 
 // ExecuteStmt is the SQL-level EXECUTE name USING @a, @b.
 type ExecuteStmt struct {
 	Span
 	Name      Ident
-	Vars      []string
-	Immediate Expr // MariaDB EXECUTE IMMEDIATE
+	Vars      []string // names of the user variables of USING
+	Using     []Expr   // all values of USING, which MariaDB allows to be any
+	Immediate Expr     // MariaDB EXECUTE IMMEDIATE
 }
 
 // DeallocateStmt is DEALLOCATE PREPARE.

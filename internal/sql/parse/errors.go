@@ -10,6 +10,7 @@ import (
 const (
 	maxSource = math.MaxInt32 // offsets in tokens and slots are 32 bits
 	maxDepth  = 500           // nesting of expressions, queries and table references
+	maxChain  = 100_000       // operators of one level in a row: a walk over their tree needs as many stack frames
 )
 
 // nearText is how much of the statement a server quotes in its message 1064.

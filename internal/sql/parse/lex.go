@@ -377,6 +377,7 @@ const (
 type token struct {
 	start, end int32
 	slot       int32 // -1 if it is none
+	aux        int32 // of a (: index of its ), -1 if there is none; of a ?: its ordinal
 	kind       tokenKind
 	escaped    bool
 	flags      wordFlags
