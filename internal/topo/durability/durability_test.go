@@ -1,0 +1,41 @@
+package durability_test
+
+import (
+	"fmt"
+	"testing"
+
+	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
+	"github.com/pelorusdb/pelorus/internal/topo/durability"
+)
+
+func TestSemiSync(t *testing.T) {
+	const (
+		none  = topov1.Durability_DURABILITY_NONE
+		semi  = topov1.Durability_DURABILITY_SEMI_SYNC
+		cross = topov1.Durability_DURABILITY_CROSS_CELL
+		unset = topov1.Durability_DURABILITY_UNSPECIFIED
+	)
+	tests := []struct {
+		policy            topov1.Durability
+		replicas, rdonlys int
+		want              bool
+	}{
+		{unset, 0, 0, false}, {unset, 1, 0, false}, {unset, 1, 5, false}, {unset, 2, 0, true},
+		{none, 3, 0, false}, {semi, 0, 3, false}, {semi, 1, 0, true}, {cross, 1, 0, true},
+	}
+	for _, tt := range tests {
+		tablets := map[string]*topov1.Tablet{"a-1": {Type: topov1.TabletType_TABLET_TYPE_PRIMARY.Enum()}}
+		for i := range tt.replicas {
+			tablets[fmt.Sprintf("a-%d", 10+i)] = &topov1.Tablet{Type: topov1.TabletType_TABLET_TYPE_REPLICA.Enum()}
+		}
+		for i := range tt.rdonlys {
+			tablets[fmt.Sprintf("a-%d", 20+i)] = &topov1.Tablet{Type: topov1.TabletType_TABLET_TYPE_RDONLY.Enum()}
+		}
+		if got := durability.SemiSync(&topov1.Keyspace{Durability: tt.policy.Enum()}, tablets, "a-1"); got != tt.want {
+			t.Errorf("%+v: got %v", tt, got)
+		}
+		if got := len(durability.Ackers(tablets, "a-1")); got != tt.replicas {
+			t.Errorf("%+v: %d ackers", tt, got)
+		}
+	}
+}
