@@ -273,7 +273,9 @@ func TestLostAnswerOfTheTopology(t *testing.T) {
 
 func TestPlannedGoesForwardAfterTheSwap(t *testing.T) {
 	f := newFixture(t, false)
-	f.Do(b, func(s *orchtest.Server) { s.Fail("Promote", connect.NewError(connect.CodeInternal, errors.New("boom"))) })
+	f.Do(b, func(s *orchtest.Server) {
+		s.Fail("Promote", connect.NewError(connect.CodeInternal, errors.New("boom")))
+	})
 	_, err := f.rep.Planned(t.Context(), "shop", "0", reparent.Options{NewPrimary: b})
 	if err == nil || !strings.Contains(err.Error(), "term 2") {
 		t.Fatalf("error %v", err)
