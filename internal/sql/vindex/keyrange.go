@@ -3,6 +3,7 @@ package vindex
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,15 +45,14 @@ func parseBound(s string) ([]byte, error) {
 	if len(s) > 2*maxBoundBytes {
 		return nil, fmt.Errorf("%d hexadecimal digits, at most %d are accepted", len(s), 2*maxBoundBytes)
 	}
-	if len(s)%2 == 1 {
-		return nil, fmt.Errorf("want an even number of hexadecimal digits (%s0 or 0%s)", s, s)
-	}
-	if s == "" {
-		return nil, nil
-	}
 	b, err := hex.DecodeString(s)
-	if err != nil {
+	switch {
+	case errors.Is(err, hex.ErrLength):
+		return nil, fmt.Errorf("want an even number of hexadecimal digits (%s0 or 0%s)", s, s)
+	case err != nil:
 		return nil, fmt.Errorf("not hexadecimal: %w", err)
+	case len(b) == 0:
+		return nil, nil
 	}
 	return b, nil
 }

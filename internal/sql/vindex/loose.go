@@ -12,18 +12,36 @@ import (
 // folder makes the collation key of level 1 (letters without case, accents and width) that the unicode_loose vindexes hash.
 // Trailing spaces do not count, as in MySQL's PAD SPACE collations.
 type folder struct {
-	free chan *collation // idle ones; a collation is about 40 KB and not safe for concurrent use
+	free chan *collation // idle ones; a collation is about 10 KB and not safe for concurrent use
+	// ascii holds the keys of the single ASCII characters. No contraction of the root order consists of ASCII alone, so that the
+	// key of an ASCII text is its characters' keys one after another.
+	ascii *[utf8.RuneSelf][]byte
 }
 
 type collation struct {
 	collator *collate.Collator
 	buffer   collate.Buffer
+	key      []byte // of an ASCII text
 }
 
-// maxIdleCollations keeps idle memory of one vindex under 16 x 40 KB; more callers at once than that make their own.
+func newCollation() *collation {
+	// English, because Go's collation wants a language: its order at level 1 is the root order of Unicode.
+	return &collation{collator: collate.New(language.English, collate.Loose)}
+}
+
+// maxIdleCollations keeps idle memory of one vindex under a few hundred KB; more callers at once than that make their own.
 const maxIdleCollations = 16
 
-func newFolder() folder { return folder{free: make(chan *collation, maxIdleCollations)} }
+func newFolder() folder {
+	f := folder{free: make(chan *collation, maxIdleCollations), ascii: new([utf8.RuneSelf][]byte)}
+	c := newCollation()
+	for i := range f.ascii {
+		c.buffer.Reset()
+		f.ascii[i] = bytes.Clone(c.collator.Key(&c.buffer, []byte{byte(i)}))
+	}
+	f.give(c)
+	return f
+}
 
 // appendKey hands the collation key of text to add, which appends what it makes of it to dst and does not keep it.
 func (f folder) appendKey(dst, text []byte, add func(dst, key []byte) []byte) ([]byte, error) {
@@ -31,12 +49,24 @@ func (f folder) appendKey(dst, text []byte, add func(dst, key []byte) []byte) ([
 		return nil, fmt.Errorf("value %.64q is not valid UTF-8, which a unicode_loose vindex needs", text)
 	}
 	c := f.take()
-	c.buffer.Reset()
-	dst = add(dst, c.collator.Key(&c.buffer, bytes.TrimRight(text, " ")))
+	dst = add(dst, f.keyOf(c, bytes.TrimRight(text, " ")))
 	if len(text) <= maxKeptText {
 		f.give(c)
 	}
 	return dst, nil
+}
+
+// keyOf returns the key of text; it is valid until c's next use.
+func (f folder) keyOf(c *collation, text []byte) []byte {
+	c.key = c.key[:0]
+	for _, b := range text {
+		if b >= utf8.RuneSelf {
+			c.buffer.Reset()
+			return c.collator.Key(&c.buffer, text)
+		}
+		c.key = append(c.key, f.ascii[b]...)
+	}
+	return c.key
 }
 
 func (f folder) take() *collation {
@@ -44,8 +74,7 @@ func (f folder) take() *collation {
 	case c := <-f.free:
 		return c
 	default:
-		// English, because Go's collation wants a language: its order at level 1 is the root order of Unicode.
-		return &collation{collator: collate.New(language.English, collate.Loose)}
+		return newCollation()
 	}
 }
 
