@@ -1,0 +1,297 @@
+package exec
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+)
+
+// openGroup merges the groups of the shards.
+func (r *run) openGroup(ctx context.Context, g *plan.Group) (stream, error) {
+	return r.openGroupFor(ctx, g, nil)
+}
+
+// openGroupFor merges the groups of the shards, with what a Sort above needs.
+func (r *run) openGroupFor(ctx context.Context, g *plan.Group, order []plan.Key) (stream, error) {
+	in, err := r.openPlus(ctx, g.Input, order)
+	if err != nil {
+		return nil, err
+	}
+	keys, _, err := comparers(g.Keys, in.Columns(), true)
+	if err != nil {
+		return nil, closing(in, err)
+	}
+	gr := &grouping{run: r, op: g, cols: in.Columns(), keys: keys, groups: map[string]*group{}}
+	for in.Next() {
+		if err := gr.take(in.Values()); err != nil {
+			return nil, closing(in, err)
+		}
+	}
+	if err := closing(in, in.Err()); err != nil {
+		return nil, err
+	}
+	b := &buffered{cols: gr.cols, ok: in.OK()}
+	if g.Scalar && len(gr.order) == 0 {
+		gr.empty()
+	}
+	for _, x := range gr.order {
+		row, err := gr.finish(x)
+		if err != nil {
+			return nil, err
+		}
+		b.rows = append(b.rows, row)
+	}
+	return b, nil
+}
+
+// openPlus opens a route whose sort keys may order enumerations.
+func (r *run) openPlus(ctx context.Context, op plan.Op, order []plan.Key) (stream, error) {
+	route, ok := op.(*plan.Route)
+	if !ok {
+		return r.open(ctx, op)
+	}
+	in, err := r.openRoute(ctx, route, 0)
+	if err != nil || len(order) == 0 {
+		return in, err
+	}
+	_, plus, err := comparers(order, in.Columns(), false)
+	if err != nil {
+		return nil, closing(in, err)
+	}
+	if plus == 0 {
+		return in, nil
+	}
+	if err := in.Close(); err != nil {
+		return nil, err
+	}
+	return r.openRoute(ctx, route, plus)
+}
+
+// grouping collects the groups of one statement.
+type grouping struct {
+	run    *run
+	op     *plan.Group
+	cols   []wire.Column
+	keys   []keyCompare
+	groups map[string]*group
+	order  []*group
+	buf    []byte
+}
+
+// group is one group: the first of its rows, and what its aggregates have gathered.
+type group struct {
+	row  [][]byte
+	accs []accumulator
+}
+
+// accumulator gathers one aggregate of one group.
+type accumulator struct {
+	count    int64
+	bits     uint64
+	sum      number
+	any      bool // a value that is not NULL was met
+	weight   []byte
+	best     []byte
+	distinct map[string]bool
+}
+
+// take adds a row of a shard to its group.
+func (g *grouping) take(row [][]byte) error {
+	g.buf = appendIdentity(g.buf[:0], row, g.keys)
+	x := g.groups[string(g.buf)]
+	if x == nil {
+		kept, err := g.run.held.keep(row)
+		if err != nil {
+			return err
+		}
+		// An accumulator takes about 150 bytes.
+		if err := g.run.held.add(0, len(g.buf)+150*len(g.op.Aggs)); err != nil {
+			return err
+		}
+		x = &group{row: kept, accs: make([]accumulator, len(g.op.Aggs))}
+		g.groups[string(g.buf)] = x
+		g.order = append(g.order, x)
+	} else {
+		for i, v := range row {
+			if x.row[i] == nil && v != nil {
+				x.row[i] = append([]byte{}, v...)
+			}
+		}
+	}
+	for i := range g.op.Aggs {
+		if err := g.add(&g.op.Aggs[i], &x.accs[i], row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// empty is the one group of a statement without GROUP BY whose shards sent no row.
+func (g *grouping) empty() {
+	g.order = append(g.order, &group{row: make([][]byte, len(g.cols)), accs: make([]accumulator, len(g.op.Aggs))})
+}
+
+func (g *grouping) col(c plan.Column) int { return index(c, len(g.cols)) }
+
+// add gives one row to an accumulator.
+func (g *grouping) add(a *plan.Agg, acc *accumulator, row [][]byte) error {
+	v := row[g.col(a.Col)]
+	switch a.Kind {
+	case plan.AggCountDistinct, plan.AggSumDistinct, plan.AggAvgDistinct:
+		return g.addDistinct(a, acc, row)
+	case plan.AggAvg:
+		n, err := strconv.ParseInt(string(row[g.col(a.Count)]), 10, 64)
+		if err != nil {
+			return errcode.Wrap(errcode.InternalFault, err, "a shard's count is no number")
+		}
+		acc.count += n
+		v = row[g.col(a.Sum)]
+		if v == nil {
+			return nil
+		}
+		return acc.sum.add(v)
+	}
+	if v == nil {
+		return nil
+	}
+	switch a.Kind {
+	case plan.AggCount:
+		n, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			return errcode.Wrap(errcode.InternalFault, err, "a shard's count is no number")
+		}
+		acc.count += n
+	case plan.AggSum:
+		acc.any = true
+		return acc.sum.add(v)
+	case plan.AggMin, plan.AggMax:
+		return g.addExtreme(a, acc, row)
+	case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
+		n, err := strconv.ParseUint(string(v), 10, 64)
+		if err != nil {
+			return errcode.New(errcode.AggregateScatter, "a bit aggregate of strings")
+		}
+		acc.addBits(a.Kind, n)
+	}
+	return nil
+}
+
+func (acc *accumulator) addBits(kind plan.AggKind, n uint64) {
+	switch {
+	case !acc.any:
+		acc.bits = n
+	case kind == plan.AggBitAnd:
+		acc.bits &= n
+	case kind == plan.AggBitOr:
+		acc.bits |= n
+	default:
+		acc.bits ^= n
+	}
+	acc.any = true
+}
+
+// addExtreme keeps the least or greatest value; among equals the first.
+func (g *grouping) addExtreme(a *plan.Agg, acc *accumulator, row [][]byte) error {
+	at := g.col(a.Col)
+	f, ok := formOf(&g.cols[at])
+	v, w := row[at], row[at]
+	if f == formWeight && a.Weight != plan.NoColumn {
+		w, f = row[g.col(a.Weight)], formBytes
+	}
+	if !ok {
+		f = formBytes
+	}
+	c := 0
+	if acc.any {
+		c = compareValues(w, acc.weight, f)
+	}
+	if acc.any && (a.Kind == plan.AggMin && c >= 0 || a.Kind == plan.AggMax && c <= 0) {
+		return nil
+	}
+	acc.any = true
+	acc.best = append(acc.best[:0], v...)
+	acc.weight = append(acc.weight[:0], w...)
+	return g.run.held.add(0, 0)
+}
+
+// addDistinct notes the arguments of an aggregate with DISTINCT.
+func (g *grouping) addDistinct(a *plan.Agg, acc *accumulator, row [][]byte) error {
+	keys, _, err := comparers(a.Args, g.cols, true)
+	if err != nil {
+		return err
+	}
+	for _, k := range a.Args {
+		if row[g.col(k.Col)] == nil {
+			return nil
+		}
+	}
+	id := appendIdentity(nil, row, keys)
+	if acc.distinct[string(id)] {
+		return nil
+	}
+	if acc.distinct == nil {
+		acc.distinct = map[string]bool{}
+	}
+	if err := g.run.held.add(1, len(id)+48); err != nil {
+		return err
+	}
+	acc.distinct[string(id)] = true
+	acc.count++
+	if a.Kind == plan.AggCountDistinct {
+		return nil
+	}
+	acc.any = true
+	return acc.sum.add(row[g.col(a.Args[0].Col)])
+}
+
+// finish writes the aggregates of a group into its row.
+func (g *grouping) finish(x *group) ([][]byte, error) {
+	for i := range g.op.Aggs {
+		a, acc := &g.op.Aggs[i], &x.accs[i]
+		at := g.col(a.Col)
+		c := &g.cols[at]
+		double := c.Type == wire.TypeDouble || c.Type == wire.TypeFloat
+		switch a.Kind {
+		case plan.AggCount, plan.AggCountDistinct:
+			x.row[at] = strconv.AppendInt(nil, acc.count, 10)
+		case plan.AggSum, plan.AggSumDistinct:
+			x.row[at] = nil
+			if acc.any {
+				x.row[at] = acc.sum.text(int(c.Decimals), double)
+			}
+		case plan.AggAvg, plan.AggAvgDistinct:
+			x.row[at] = nil
+			if acc.count > 0 {
+				x.row[at] = acc.sum.average(acc.count, int(c.Decimals), double)
+			}
+		case plan.AggMin, plan.AggMax:
+			x.row[at] = nil
+			if acc.any {
+				x.row[at] = acc.best
+			}
+			if w := g.weightOf(a); w >= 0 && acc.any {
+				x.row[w] = acc.weight
+			}
+		case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
+			if !acc.any && a.Kind == plan.AggBitAnd {
+				acc.bits = ^uint64(0)
+			}
+			x.row[at] = strconv.AppendUint(nil, acc.bits, 10)
+		}
+	}
+	return x.row, nil
+}
+
+// weightOf is the column that keeps the weight of an extreme, for a Sort by it; -1 when it has none.
+func (g *grouping) weightOf(a *plan.Agg) int {
+	if a.Weight == plan.NoColumn {
+		return -1
+	}
+	if f, _ := formOf(&g.cols[g.col(a.Col)]); f != formWeight {
+		return -1
+	}
+	return g.col(a.Weight)
+}

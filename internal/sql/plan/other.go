@@ -1,0 +1,216 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+)
+
+// ddl plans schema changes: they go to every shard of the keyspaces of their tables.
+func (b *builder) ddl(x *parse.DDLStmt) (*Plan, error) {
+	if b.env.Replica {
+		return nil, errcode.New(errcode.NotOnReplica, x.Verb+" "+x.Object)
+	}
+	names := map[string]bool{}
+	note := func(t parse.TableName) error {
+		ks := t.Schema.Name
+		if ks == "" {
+			ks = b.env.Keyspace
+		}
+		if ks == "" {
+			vt, err := b.table(t)
+			if err != nil {
+				return errcode.New(errcode.NoKeyspace)
+			}
+			ks = vt.Keyspace.Name
+		}
+		if b.keyspace(ks) == nil {
+			return errcode.New(errcode.NoSuchKeyspace, ks)
+		}
+		names[ks] = true
+		return nil
+	}
+	if x.Object == "DATABASE" || x.Object == "SCHEMA" {
+		for _, t := range x.Tables {
+			if b.keyspace(t.Name.Name) == nil {
+				return nil, errcode.New(errcode.NoSuchKeyspace, t.Name.Name)
+			}
+			names[t.Name.Name] = true
+		}
+	} else {
+		for _, t := range x.Tables {
+			if err := note(t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(names) == 0 {
+		if b.env.Keyspace == "" {
+			return nil, errcode.New(errcode.NoKeyspace)
+		}
+		names[b.env.Keyspace] = true
+	}
+	if len(names) > 1 {
+		var list []string
+		for n := range sortedKeys(names) {
+			list = append(list, n)
+		}
+		return nil, errcode.New(errcode.CrossKeyspace, strings.Join(list, ", "))
+	}
+	var ks string
+	for n := range sortedKeys(names) {
+		ks = n
+	}
+	k := b.keyspace(ks)
+	if k == nil {
+		return nil, errcode.New(errcode.NoSuchKeyspace, ks)
+	}
+	class := DDL
+	if !k.Sharded {
+		return &Plan{Class: class, Fast: &Fast{Keyspace: ks, Kind: Unsharded}, Way: "push", Reason: "unsharded keyspace"}, nil
+	}
+	if x.Query != nil && x.Object == "TABLE" {
+		return nil, errcode.New(errcode.Unsupported, "CREATE TABLE ... SELECT", "create the table, then INSERT ... SELECT")
+	}
+	if x.Temporary {
+		return nil, errcode.New(errcode.Unsupported, "CREATE TEMPORARY TABLE", "choose one shard with USE `KEYSPACE:SHARD`, or use an unsharded keyspace")
+	}
+	op := &Broadcast{Keyspaces: []string{ks}, Text: (&editor{b: b}).compile(b.whole())}
+	return &Plan{Class: class, Root: op, NoCache: true, Way: "write", Reason: "a schema change concerns every shard"}, nil
+}
+
+// show sends SHOW to one shard of the keyspace that it asks about.
+func (b *builder) show(x *parse.ShowStmt) (*Plan, error) {
+	ks := x.DB.Name
+	if ks == "" {
+		ks = x.Table.Schema.Name
+	}
+	if ks == "" && x.Table.Name.Name != "" && b.env.Keyspace == "" {
+		vt, err := b.table(x.Table)
+		if err != nil {
+			return nil, err
+		}
+		ks = vt.Keyspace.Name
+	}
+	return b.onKeyspace(ks, Show, "every shard gives the same answer")
+}
+
+// onKeyspace sends the statement to one shard of a keyspace; "" is the session's.
+func (b *builder) onKeyspace(ks string, c Class, reason string) (*Plan, error) {
+	if ks == "" || isSystemSchema(ks) {
+		return b.anywhere(c, reason), nil
+	}
+	if b.keyspace(ks) == nil {
+		return nil, errcode.New(errcode.NoSuchKeyspace, ks)
+	}
+	return &Plan{Class: c, Fast: b.anyShard(ks), Way: "push", Reason: reason}, nil
+}
+
+// explain sends EXPLAIN and DESCRIBE to one shard that has part of the answer.
+func (b *builder) explain(x *parse.ExplainStmt) (*Plan, error) {
+	if x.Stmt == nil {
+		if x.Table.Name.Name != "" && b.env.Keyspace == "" && x.Table.Schema.Name == "" {
+			vt, err := b.table(x.Table)
+			if err != nil {
+				return nil, err
+			}
+			return b.onKeyspace(vt.Keyspace.Name, Show, "every shard gives the same answer")
+		}
+		return b.onKeyspace(x.Table.Schema.Name, Show, "every shard gives the same answer")
+	}
+	inner, err := b.statement(x.Stmt)
+	if err != nil || inner.Fast == nil {
+		return b.explainAny(x)
+	}
+	f := *inner.Fast
+	p := &Plan{Class: Show, Fast: &f, Guards: b.guards, Way: "push", Reason: "explained where it would run"}
+	if x.Analyze {
+		p.Class = inner.Class
+	}
+	return p, nil
+}
+
+// explainAny explains a statement of several shards on one of them.
+func (b *builder) explainAny(x *parse.ExplainStmt) (*Plan, error) {
+	a := &analysis{b: b}
+	if q, ok := x.Stmt.(parse.Query); ok {
+		if _, err := a.query(q, nil, nil, ""); err != nil {
+			return nil, err
+		}
+	}
+	if x.Analyze {
+		return nil, errcode.New(errcode.Unsupported, "EXPLAIN ANALYZE over several shards", "choose one shard with USE `KEYSPACE:SHARD`")
+	}
+	ks := ""
+	for n := range sortedKeys(b.seen) {
+		ks, _, _ = strings.Cut(n, ".")
+	}
+	p, err := b.onKeyspace(ks, Show, "explained on one of its shards")
+	if err == nil && p.Fast != nil {
+		p.Fast.Rewrite = b.qualify(x.Stmt, a.insts).rewrite(b.whole())
+	}
+	return p, err
+}
+
+// other plans a statement of which only the first words and the tables are known.
+func (b *builder) other(x *parse.OtherStmt) (*Plan, error) {
+	if len(x.Tables) == 0 {
+		return b.anywhere(Other, "no table is named"), nil
+	}
+	keyspaces := map[string]bool{}
+	var first *inst
+	for i := range x.Tables {
+		in, err := b.newInst(&parse.TableRef{Span: x.Tables[i].Span, Table: x.Tables[i]})
+		if err != nil {
+			return nil, err
+		}
+		if in.table == nil {
+			continue
+		}
+		if first == nil || in.kind == instSharded {
+			first = in
+		}
+		keyspaces[in.table.Keyspace.Name] = true
+	}
+	if first == nil {
+		return b.anywhere(Other, "tables of the system"), nil
+	}
+	if len(keyspaces) > 1 {
+		var list []string
+		for n := range sortedKeys(keyspaces) {
+			list = append(list, n)
+		}
+		return nil, errcode.New(errcode.CrossKeyspace, strings.Join(list, ", "))
+	}
+	ks := first.table.Keyspace.Name
+	switch first.kind {
+	case instUnsharded:
+		return &Plan{Class: Other, Fast: &Fast{Keyspace: ks, Kind: Unsharded}, Way: "push", Reason: "unsharded keyspace"}, nil
+	case instPinned:
+		return &Plan{Class: Other, Fast: &Fast{Keyspace: ks, Kind: Pinned, ID: first.table.Pinned}, Way: "push", Reason: "pinned table"}, nil
+	}
+	return nil, errcode.New(errcode.Unsupported, strings.Join(x.Words, " "), "choose one shard with USE `KEYSPACE:SHARD`")
+}
+
+// call sends CALL to an unsharded keyspace.
+func (b *builder) call(x *parse.CallStmt) (*Plan, error) {
+	ks := x.Name.Schema.Name
+	if ks == "" {
+		ks = b.env.Keyspace
+	}
+	if k := b.keyspace(ks); k != nil && k.Sharded {
+		return nil, errcode.New(errcode.Unsupported, "CALL", "choose one shard with USE `KEYSPACE:SHARD`")
+	}
+	return b.onKeyspace(ks, Other, "a procedure of an unsharded keyspace")
+}
+
+// do sends DO to any shard, if it reads no table.
+func (b *builder) do(x *parse.DoStmt) (*Plan, error) {
+	for _, e := range x.Exprs {
+		if containsQuery(e) {
+			return nil, errcode.New(errcode.Unsupported, "DO with a subquery", "use SELECT")
+		}
+	}
+	return b.anywhere(Other, "no table is named"), nil
+}

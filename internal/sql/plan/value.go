@@ -1,0 +1,194 @@
+package plan
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
+)
+
+// ValueRef says where a value stands in any statement of a plan's shape: in a slot, in a parameter, or nowhere
+// because it is part of the shape (NULL, TRUE).
+type ValueRef struct {
+	Slot   int           // index of a slot; -1 for none
+	Param  int           // index of a parameter; -1 for none
+	Negate bool          // a minus sign stands before the slot
+	Binary bool          // a string with the introducer _binary
+	Const  *vindex.Value // neither slot nor parameter
+	mode   parse.Mode
+}
+
+// ConstRef is a value that is part of the shape.
+func ConstRef(v vindex.Value) ValueRef { return ValueRef{Slot: -1, Param: -1, Const: &v} }
+
+// Resolve returns the value in a statement of the plan's shape. The result may alias src; nothing is allocated for
+// plain numbers and strings without escapes.
+func (v *ValueRef) Resolve(src []byte, slots []parse.Slot, params []vindex.Value) (vindex.Value, error) {
+	switch {
+	case v.Const != nil:
+		return *v.Const, nil
+	case v.Param >= 0:
+		if v.Param >= len(params) {
+			return vindex.Value{}, fmt.Errorf("parameter %d of the statement has no value (%d are bound)", v.Param+1, len(params))
+		}
+		return params[v.Param], nil
+	case v.Slot < 0 || v.Slot >= len(slots):
+		return vindex.Value{}, fmt.Errorf("plan refers to literal %d of a statement that has %d", v.Slot+1, len(slots))
+	}
+	s := slots[v.Slot]
+	switch s.Kind {
+	case parse.SlotNumber:
+		return v.number(src, s), nil
+	case parse.SlotHexBit:
+		return hexBit(src[s.Start:s.End])
+	case parse.SlotString:
+		kind := vindex.Text
+		if v.Binary {
+			kind = vindex.Binary
+		}
+		if s.Escaped || src[s.Start] != '\'' && src[s.Start] != '"' {
+			return vindex.Value{Kind: kind, Raw: parse.Unquote(src, s, v.mode, nil)}, nil
+		}
+		return vindex.Value{Kind: kind, Raw: src[s.Start+1 : s.End-1]}, nil
+	}
+	return vindex.Value{}, fmt.Errorf("literal %d of the statement is not a value", v.Slot+1)
+}
+
+// number classifies the text of a numeric slot.
+func (v *ValueRef) number(src []byte, s parse.Slot) vindex.Value {
+	raw := src[s.Start:s.End]
+	kind := vindex.Int
+	for _, c := range raw {
+		if c == '.' && kind == vindex.Int {
+			kind = vindex.Decimal
+		}
+		if c == 'e' || c == 'E' {
+			kind = vindex.Float
+		}
+	}
+	if v.Negate {
+		if s.Start > 0 && src[s.Start-1] == '-' {
+			return vindex.Value{Kind: kind, Raw: src[s.Start-1 : s.End]}
+		}
+		return vindex.Value{Kind: kind, Raw: append([]byte{'-'}, raw...)}
+	}
+	// 9223372036854775807 has 19 digits: what is longer, or as long and greater, is unsigned.
+	const maxInt = "9223372036854775807"
+	if kind == vindex.Int && (len(raw) > len(maxInt) || len(raw) == len(maxInt) && string(raw) > maxInt) {
+		kind = vindex.Uint
+	}
+	return vindex.Value{Kind: kind, Raw: raw}
+}
+
+// hexBit decodes 0x.., x'..', 0b.. and b'..' to the bytes that they stand for.
+func hexBit(raw []byte) (vindex.Value, error) {
+	text := string(raw)
+	digits, isHex := text, true
+	switch {
+	case strings.HasPrefix(text, "0x"), strings.HasPrefix(text, "0X"):
+		digits = text[2:]
+	case strings.HasPrefix(text, "0b"), strings.HasPrefix(text, "0B"):
+		digits, isHex = text[2:], false
+	case len(text) >= 3:
+		digits, isHex = text[2:len(text)-1], text[0] == 'x' || text[0] == 'X'
+	}
+	if isHex {
+		if len(digits)%2 == 1 {
+			digits = "0" + digits
+		}
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			return vindex.Value{}, fmt.Errorf("hexadecimal literal %s: %w", text, err)
+		}
+		return vindex.Value{Kind: vindex.Binary, Raw: b}, nil
+	}
+	b := make([]byte, (len(digits)+7)/8)
+	for i := range len(digits) {
+		bit := len(digits) - 1 - i
+		switch digits[i] {
+		case '1':
+			b[len(b)-1-bit/8] |= 1 << (bit % 8)
+		case '0':
+		default:
+			return vindex.Value{}, fmt.Errorf("bit literal %s has a digit that is neither 0 nor 1", text)
+		}
+	}
+	return vindex.Value{Kind: vindex.Binary, Raw: b}, nil
+}
+
+// valueOf returns the reference to a constant expression; ok is false when the expression is anything else.
+func (b *builder) valueOf(e parse.Expr) (v ValueRef, ok bool) {
+	switch x := e.(type) {
+	case *parse.Paren:
+		return b.valueOf(x.Expr)
+	case *parse.Param:
+		return ValueRef{Slot: -1, Param: x.Index}, true
+	case *parse.Unary:
+		if x.Op != "-" && x.Op != "+" {
+			return ValueRef{}, false
+		}
+		lit, isLit := x.Expr.(*parse.Literal)
+		if !isLit || lit.Kind != parse.LitInt && lit.Kind != parse.LitDecimal && lit.Kind != parse.LitFloat {
+			return ValueRef{}, false
+		}
+		return ValueRef{Slot: lit.Slot, Param: -1, Negate: x.Op == "-", mode: b.env.Mode}, true
+	case *parse.Literal:
+		switch x.Kind {
+		case parse.LitNull:
+			return ConstRef(vindex.Value{Kind: vindex.Null}), true
+		case parse.LitTrue:
+			return ConstRef(vindex.Value{Kind: vindex.Int, Raw: []byte("1")}), true
+		case parse.LitFalse:
+			return ConstRef(vindex.Value{Kind: vindex.Int, Raw: []byte("0")}), true
+		case parse.LitTemporal:
+			return ValueRef{}, false
+		}
+		ref := ValueRef{Slot: x.Slot, Param: -1, mode: b.env.Mode}
+		switch strings.ToLower(x.Introducer) {
+		case "", "utf8mb4", "utf8", "utf8mb3", "ascii", "n":
+		case "binary":
+			ref.Binary = true
+		default:
+			return ValueRef{}, false
+		}
+		return ref, x.Slot >= 0
+	}
+	return ValueRef{}, false
+}
+
+// sameValue reports whether two references surely hold the same value in this very statement; guard is true when
+// that is so only because of the texts in the slots.
+func (b *builder) sameValue(x, y ValueRef) (same, guard bool) {
+	if x.Slot == y.Slot && x.Param == y.Param && x.Const == nil && y.Const == nil {
+		return x.Negate == y.Negate, false
+	}
+	if x.Param >= 0 || y.Param >= 0 {
+		return false, false
+	}
+	vx, errX := x.Resolve(b.src, b.slots, nil)
+	vy, errY := y.Resolve(b.src, b.slots, nil)
+	if errX != nil || errY != nil {
+		return false, false
+	}
+	return vx.Kind == vy.Kind && string(vx.Raw) == string(vy.Raw), true
+}
+
+// guard makes the text of every slot inside the span a part of the plan.
+func (b *builder) guard(s parse.Span) {
+	for i, slot := range b.slots {
+		if int(slot.Start) >= s.Start && int(slot.End) <= s.End && slot.Kind != parse.SlotComment {
+			b.guardSlot(i)
+		}
+	}
+}
+
+func (b *builder) guardSlot(i int) {
+	for _, g := range b.guards {
+		if g.Slot == i {
+			return
+		}
+	}
+	b.guards = append(b.guards, Guard{Slot: i, Text: string(b.src[b.slots[i].Start:b.slots[i].End])})
+}
