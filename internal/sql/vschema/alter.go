@@ -273,35 +273,38 @@ func join(keyspace, name string) string {
 	return keyspace + "." + name
 }
 
-// Apply returns the document changed as the statement says; doc itself stays as it is. It checks what the statement
-// changes, not the whole: NewCluster does that.
-func Apply(doc *Document, a Alter) (*Document, error) {
-	out, err := Parse(doc.Encode()) // a deep copy
+// Apply returns the vschema (JSON) changed as the statement says, in canonical form. It checks what the statement
+// changes, not the whole: Check does that.
+func Apply(text string, a Alter) (string, error) {
+	doc, err := Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("the vschema as it is: %w", err)
+		return "", fmt.Errorf("the vschema as it is: %w", err)
 	}
+	if err := doc.alter(a); err != nil {
+		return "", err
+	}
+	return doc.Encode(), nil
+}
+
+// alter changes the document; after an error it is of no use.
+func (d *Document) alter(a Alter) error {
 	switch a.Op {
 	case AddTable, AddSequence:
-		err = out.addTable(a)
+		return d.addTable(a)
 	case DropTable, DropSequence:
-		err = out.dropTable(a)
+		return d.dropTable(a)
 	case CreateVindex:
-		err = out.createVindex(a)
+		return d.createVindex(a)
 	case DropVindex:
-		err = out.dropVindex(a.Vindex)
+		return d.dropVindex(a.Vindex)
 	case AddTableVindex:
-		err = out.addTableVindex(a)
+		return d.addTableVindex(a)
 	case DropTableVindex:
-		err = out.dropTableVindex(a)
+		return d.dropTableVindex(a)
 	case AddAutoIncrement, DropAutoIncrement:
-		err = out.setAutoIncrement(a)
-	default:
-		err = fmt.Errorf("unknown operation %d", a.Op)
+		return d.setAutoIncrement(a)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return fmt.Errorf("unknown operation %d", a.Op)
 }
 
 func (d *Document) addTable(a Alter) error {

@@ -87,28 +87,24 @@ func TestAlterScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got strings.Builder
-		doc := &Document{}
+		doc := ""
 		for line := range strings.Lines(string(want)) {
 			sql, isStatement := strings.CutPrefix(line, "> ")
 			if !isStatement {
 				continue
 			}
 			fmt.Fprintf(&got, "> %s", sql)
-			before := doc.Encode()
 			alter, err := ParseAlter(sql)
 			if err != nil {
 				t.Fatalf("%s: %s: %v", file, sql, err)
 			}
 			after, err := Apply(doc, alter)
-			if doc.Encode() != before {
-				t.Errorf("%s: %s changed the document it was given", file, sql)
-			}
 			if err != nil {
 				fmt.Fprintf(&got, "error: %v\n\n", err)
 				continue
 			}
 			doc = after
-			got.WriteString(doc.Encode() + "\n")
+			got.WriteString(doc + "\n")
 		}
 		if *rewrite {
 			if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
@@ -131,23 +127,19 @@ func FuzzParseAlter(f *testing.F) {
 	} {
 		f.Add(sql)
 	}
-	base, err := Parse(shopJSON)
-	if err != nil {
-		f.Fatal(err)
-	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		a, err := ParseAlter(sql)
 		if err != nil {
 			return
 		}
-		for _, doc := range []*Document{base, {}} {
+		for _, doc := range []string{shopJSON, "", mainJSON} {
 			after, err := Apply(doc, a)
 			if err != nil {
 				continue
 			}
-			again, err := Parse(after.Encode())
-			if err != nil || !reflect.DeepEqual(again, after) {
-				t.Errorf("%q leaves a document that does not read back: %v\n%s", sql, err, after.Encode())
+			again, err := Parse(after)
+			if err != nil || again.Encode() != after {
+				t.Errorf("%q leaves a document that does not read back: %v\n%s", sql, err, after)
 			}
 		}
 	})

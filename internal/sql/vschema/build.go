@@ -18,8 +18,25 @@ type Input struct {
 	Shards []string // names of its shards
 }
 
-// NewCluster compiles the vschemas of all keyspaces and the routing rules. The Cluster is always usable; the problems say what in it is
-// not, each beginning with the place ("keyspace shop: tables.orders: ..."), and what they concern answers with that error.
+// Problem is a mistake in a vschema or in the routing rules.
+type Problem struct {
+	Keyspace string // empty: the routing rules
+	Place    string // in the document, such as tables.orders.column_vindexes[0]
+	Err      error
+}
+
+func (p *Problem) Error() string {
+	if p.Keyspace == "" {
+		return "routing rules: " + p.Place + ": " + p.Err.Error()
+	}
+	return "keyspace " + p.Keyspace + ": " + p.Place + ": " + p.Err.Error()
+}
+
+// Unwrap returns Err.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// NewCluster compiles the vschemas of all keyspaces and the routing rules. The Cluster is always usable; the problems (each a
+// *Problem) say what in it is not, and what they concern answers with that error.
 func NewCluster(inputs map[string]Input, rules string, version uint64) (*Cluster, []error) {
 	return NewClusterWith(inputs, rules, version, vindex.Options{})
 }
@@ -59,11 +76,32 @@ func NewClusterWith(inputs map[string]Input, rules string, version uint64, opts 
 	}
 	parsed, err := ParseRules(rules)
 	if err != nil {
-		b.problems = append(b.problems, fmt.Errorf("routing rules: %w", err))
+		b.problems = append(b.problems, &Problem{Place: "rules", Err: err})
 		parsed = &Rules{}
 	}
 	b.problems = append(b.problems, b.cluster.setRules(parsed)...)
 	return b.cluster, b.problems
+}
+
+// Check returns the problems that the keyspace would have with text as its vschema, and those that it would newly cause in other
+// keyspaces or in the routing rules; nil if text may be applied. inputs and rules are the cluster as it is.
+func Check(inputs map[string]Input, rules, keyspace, text string, opts vindex.Options) []error {
+	known := map[string]bool{}
+	_, before := NewClusterWith(inputs, rules, 0, opts)
+	for _, p := range before {
+		known[p.Error()] = true
+	}
+	changed := maps.Clone(inputs)
+	if changed == nil {
+		changed = map[string]Input{}
+	}
+	changed[keyspace] = Input{JSON: text, Shards: inputs[keyspace].Shards}
+	_, after := NewClusterWith(changed, rules, 0, opts)
+	return slices.DeleteFunc(after, func(err error) bool {
+		var p *Problem
+		own := errors.As(err, &p) && p.Keyspace == keyspace
+		return !own && known[err.Error()]
+	})
 }
 
 // builder makes a Cluster. Its steps run once each, in the order of NewClusterWith.
@@ -75,9 +113,9 @@ type builder struct {
 }
 
 func (b *builder) problem(k *Keyspace, place string, err error) error {
-	err = fmt.Errorf("%s: %w", place, err)
-	b.problems = append(b.problems, fmt.Errorf("keyspace %s: %w", k.Name, err))
-	return errcode.Wrap(errcode.InvalidVSchema, err, k.Name, err.Error())
+	p := &Problem{Keyspace: k.Name, Place: place, Err: err}
+	b.problems = append(b.problems, p)
+	return errcode.Wrap(errcode.InvalidVSchema, p, k.Name, place+": "+err.Error())
 }
 
 // breakTable notes a problem of the table; the first one is what its users see.

@@ -282,6 +282,39 @@ func TestRuleProblems(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	inputs := shopInputs()
+	inputs["sick"] = Input{JSON: `{"tables": {"t": {"source": "main.x"}}}`}
+	const rules = `{"rules": [{"from_table": "x", "to_tables": ["shop.orders"]}, {"from_keyspace": "y", "to_keyspace": "nosuch"}]}`
+	for _, test := range []struct {
+		keyspace, text string
+		want           []string // beginnings of the problems
+	}{
+		{"shop", shopJSON, nil},
+		{"main", mainJSON, nil},
+		{"new", `{}`, nil},
+		{"main", `{"tables": {"products": {}, "customer_emails": {}}}`, []string{"keyspace shop: tables.customers.auto_increment"}},
+		{"shop", `{"sharded": true}`, []string{"routing rules: rules[0]: to_tables of x"}},
+		{"sick", inputs["sick"].JSON, []string{"keyspace sick: tables.t.source"}}, // its own count although they are not new
+		{"shop", `{`, []string{"keyspace shop: vschema", "routing rules: rules[0]"}},
+	} {
+		got := Check(inputs, rules, test.keyspace, test.text, vindex.Options{})
+		ok := len(got) == len(test.want)
+		for i := range min(len(got), len(test.want)) {
+			ok = ok && strings.HasPrefix(got[i].Error(), test.want[i])
+		}
+		if !ok {
+			t.Errorf("Check(%s, %s) = %v, want %q", test.keyspace, test.text, got, test.want)
+		}
+	}
+	if inputs["shop"].JSON != shopJSON {
+		t.Error("Check changed its inputs")
+	}
+	if got := Check(nil, "", "new", `{}`, vindex.Options{}); len(got) != 0 {
+		t.Errorf("Check of the first keyspace: %v", got)
+	}
+}
+
 func TestLocateAndWithin(t *testing.T) {
 	var shards []ShardInfo
 	for _, name := range []string{"-40", "40-80", "80-c0", "d0-"} { // c0-d0 is missing

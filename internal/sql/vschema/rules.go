@@ -142,7 +142,7 @@ func (c *Cluster) setRules(rules *Rules) []error {
 			set = c.setTableRule
 		}
 		if err := set(r); err != nil {
-			problems = append(problems, fmt.Errorf("routing rules: rules[%d]: %w", i, err))
+			problems = append(problems, &Problem{Place: fmt.Sprintf("rules[%d]", i), Err: err})
 		}
 	}
 	return problems
