@@ -209,3 +209,10 @@ func (d *DB) put(c *Conn) {
 	d.idle = append(d.idle, c)
 	d.mu.Unlock()
 }
+
+// As is the same way in for another user.
+func (d *DB) As(user, password string) Config {
+	c := d.cfg
+	c.User, c.Password = user, password
+	return c
+}

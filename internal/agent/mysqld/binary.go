@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/pelorusdb/pelorus/internal/mysql/flavor"
 )
 
 // versionTime bounds a run of "mysqld --version", which takes milliseconds on a healthy machine.
@@ -20,6 +22,8 @@ type Binary struct {
 	Path string
 	// Family is FamilyMySQL or FamilyMariaDB.
 	Family string
+	// Flavor knows what servers of this version can do.
+	Flavor *flavor.Flavor
 	// Version is the version as the server would announce it, such as "8.4.3" or "10.11.19-MariaDB-0+deb12u1".
 	Version string
 	// key differs for every build: it names the template of this binary.
@@ -34,13 +38,14 @@ func Inspect(ctx context.Context, path string) (Binary, error) {
 	if err != nil {
 		return Binary{}, fmt.Errorf("ask %s for its version: %w", path, err)
 	}
-	b := Binary{Path: path, Family: FamilyMySQL, Version: parseVersion(string(out))}
+	b := Binary{Path: path, Version: parseVersion(string(out))}
 	if b.Version == "" {
 		return Binary{}, fmt.Errorf("%s does not say a server version: %q", path, strings.TrimSpace(string(out)))
 	}
-	if strings.Contains(b.Version, "MariaDB") {
-		b.Family = FamilyMariaDB
+	if b.Flavor, _, err = flavor.Detect(b.Version); err != nil {
+		return Binary{}, fmt.Errorf("use the server binary %s: %w", path, err)
 	}
+	b.Family = b.Flavor.Name()
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Binary{}, fmt.Errorf("find server binary: %w", err)

@@ -119,6 +119,12 @@ func (s *Server) Dir() string { return s.cfg.Dir }
 // DataDir is the server's data directory.
 func (s *Server) DataDir() string { return filepath.Join(s.cfg.Dir, "data") }
 
+// Initialised says whether the data directory exists.
+func (s *Server) Initialised() bool {
+	_, err := os.Stat(s.DataDir())
+	return err == nil
+}
+
 // ErrorLog is the path of the server's error log.
 func (s *Server) ErrorLog() string { return filepath.Join(s.cfg.Dir, "error.log") }
 

@@ -21,7 +21,7 @@ const (
 
 // optionLines renders the options file. What only some releases know is marked "loose", so that others ignore it.
 func (s *Server) optionLines(uid int) []string {
-	c := s.cfg
+	c, f := s.cfg, s.binary.Flavor
 	l := []string{
 		"# written by pelorus at each start of the server; changes here are lost",
 		"[mysqld]",
@@ -45,67 +45,31 @@ func (s *Server) optionLines(uid int) []string {
 		// The binary log is the truth that replicas, streams and restores live on.
 		"log-bin = binlog",
 		"relay-log = relay",
-		"binlog-format = ROW",
-		"binlog-row-image = FULL",
-		"binlog-row-metadata = FULL",
-		"binlog-checksum = CRC32",
 		fmt.Sprintf("binlog-expire-logs-seconds = %d", binlogExpireSeconds),
-		"log-slave-updates = ON",
-		// Replication starts when the agent has decided the server's role, not before.
-		"skip-slave-start = ON",
-		fmt.Sprintf("slave-net-timeout = %d", netTimeout),
+		fmt.Sprintf("%s = %d", f.Option("replica_net_timeout"), netTimeout),
 	}
+	l = append(l, f.ReplicationOptions(applierThreads)...)
 	if c.ReportHost != "" {
 		l = append(l, "report-host = "+c.ReportHost)
 	}
 	if uid == 0 {
 		l = append(l, "user = root")
 	}
-	sync := 1
 	if c.RelaxedSync {
-		sync = 0
+		l = append(l, "sync-binlog = 0", "innodb-flush-log-at-trx-commit = 0", "innodb-doublewrite = OFF")
 	}
-	l = append(l, fmt.Sprintf("sync-binlog = %d", sync), fmt.Sprintf("innodb-flush-log-at-trx-commit = %d", sync))
-	if c.RelaxedSync {
-		l = append(l, "innodb-doublewrite = OFF")
-	}
+	redo := orDefault(c.RedoLogBytes, defaultRedoLog)
 	if s.binary.Family == FamilyMariaDB {
-		l = append(l, s.mariadbLines()...)
-	} else {
-		l = append(l, s.mysqlLines()...)
-	}
-	return append(l, c.Extra...)
-}
-
-func (s *Server) mysqlLines() []string {
-	return []string{
-		"gtid-mode = ON",
-		"enforce-gtid-consistency = ON",
-		// Received and not yet applied transactions survive a crash only if the relay log is kept: they may have been acknowledged.
-		"relay-log-recovery = OFF",
-		fmt.Sprintf("slave-parallel-workers = %d", applierThreads),
-		"loose-slave-preserve-commit-order = ON",
-		fmt.Sprintf("loose-innodb-redo-log-capacity = %d", orDefault(s.cfg.RedoLogBytes, defaultRedoLog)),
-		"loose-mysqlx = OFF",
-		// Clones and other servers of this machine must not share a certificate.
-		"loose-auto-generate-certs = ON",
-		"loose-temptable-max-mmap = 0",
-	}
-}
-
-func (s *Server) mariadbLines() []string {
-	return []string{
-		"gtid-strict-mode = ON",
-		"gtid-domain-id = 0",
 		// In GTID mode the relay log is thrown away at a restart in any case; this way its remains cannot confuse.
-		"relay-log-recovery = ON",
-		fmt.Sprintf("slave-parallel-threads = %d", applierThreads),
-		"slave-parallel-mode = conservative",
-		fmt.Sprintf("innodb-log-file-size = %d", orDefault(s.cfg.RedoLogBytes, defaultRedoLog)),
-		"rpl-semi-sync-master-wait-point = AFTER_SYNC",
-		"master-retry-count = 0",
-		"loose-feedback = OFF",
+		l = append(l, "relay-log-recovery = ON", "gtid-domain-id = 0", "loose-feedback = OFF")
+	} else {
+		l = append(l, "mysqlx = OFF")
+		if f.Option("innodb_redo_log_capacity") == "innodb_log_file_size" {
+			redo /= 2 // there are two files
+		}
 	}
+	l = append(l, fmt.Sprintf("%s = %d", f.Option("innodb_redo_log_capacity"), redo))
+	return append(l, c.Extra...)
 }
 
 func (s *Server) writeOptions() error {

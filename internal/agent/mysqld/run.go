@@ -89,23 +89,17 @@ func (s *Server) launch(o StartOptions) (Process, error) {
 	return Process{Pid: pid, start: start}, nil
 }
 
-// startArgs are the options that depend on this start and so are not in the options file.
+// startArgs are the options that depend on this start and so are not in the options file. After a crash rows that nobody
+// acknowledged may be visible at once, so applications are kept out until the role is known.
 func (s *Server) startArgs(o StartOptions) []string {
-	if s.binary.Family == FamilyMariaDB {
-		var args []string
-		if o.Role == RoleReplica && !o.Open {
-			args = append(args, "--rpl-semi-sync-slave-enabled=ON", "--init-rpl-role=SLAVE")
-		}
-		if !o.Open {
-			args = append(args, "--read-only=ON")
-		}
-		return args
-	}
 	if o.Open {
 		return nil
 	}
-	// After a crash rows that nobody acknowledged are visible at once, so applications are kept out until the role is known.
-	return []string{"--read-only=ON", "--super-read-only=ON", "--offline-mode=ON"}
+	var args []string
+	for _, option := range s.binary.Flavor.FencedStart(o.Role == RoleReplica) {
+		args = append(args, "--"+option)
+	}
+	return args
 }
 
 // waitGreeting waits until the server greets on its socket, ends, or ctx does.

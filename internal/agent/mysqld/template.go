@@ -36,7 +36,7 @@ func CacheDefault() string {
 // Initialise makes the data directory if there is none. It appears whole or not at all. A data directory that exists is
 // left as it is.
 func (s *Server) Initialise(ctx context.Context) error {
-	if _, err := os.Stat(s.DataDir()); err == nil {
+	if s.Initialised() {
 		return nil
 	}
 	for _, dir := range []string{s.cfg.Dir, s.tmpDir()} {
@@ -121,7 +121,7 @@ func dropIdentity(dir string) error {
 	if err != nil {
 		return fmt.Errorf("look for keys in the template: %w", err)
 	}
-	for _, f := range append(pems, filepath.Join(dir, "auto.cnf"), filepath.Join(dir, "ib_buffer_pool")) {
+	for _, f := range append(pems, filepath.Join(dir, "auto.cnf")) {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the identity of the template: %w", err)
 		}

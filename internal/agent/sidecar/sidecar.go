@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/agent/dba"
+	"github.com/pelorusdb/pelorus/internal/mysql/value"
 )
 
 // Database is the name of the sidecar database.
@@ -94,7 +95,7 @@ type Existing struct {
 func Plan(want []Table, have Existing, version int) []string {
 	var out []string
 	if have.Version == 0 {
-		out = append(out, "CREATE DATABASE IF NOT EXISTS "+dba.Ident(Database)+" DEFAULT CHARACTER SET utf8mb4")
+		out = append(out, "CREATE DATABASE IF NOT EXISTS "+value.Ident(Database)+" DEFAULT CHARACTER SET utf8mb4")
 	}
 	for _, t := range want {
 		columns, ok := have.Columns[t.Name]
@@ -113,38 +114,38 @@ func Plan(want []Table, have Existing, version int) []string {
 func (t Table) create() string {
 	lines := make([]string, 0, len(t.Columns)+len(t.Indexes)+1)
 	for _, c := range t.Columns {
-		lines = append(lines, dba.Ident(c.Name)+" "+c.Definition)
+		lines = append(lines, value.Ident(c.Name)+" "+c.Definition)
 	}
 	lines = append(lines, "PRIMARY KEY ("+identList(t.Primary)+")")
 	for _, i := range t.Indexes {
-		lines = append(lines, "KEY "+dba.Ident(i.Name)+" ("+identList(i.Columns)+")")
+		lines = append(lines, "KEY "+value.Ident(i.Name)+" ("+identList(i.Columns)+")")
 	}
 	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.%s (%s) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-		Database, dba.Ident(t.Name), strings.Join(lines, ", "))
+		Database, value.Ident(t.Name), strings.Join(lines, ", "))
 }
 
 func (t Table) alter(columns, indexes map[string]bool) []string {
 	var add []string
 	for _, c := range t.Columns {
 		if !columns[c.Name] {
-			add = append(add, "ADD COLUMN "+dba.Ident(c.Name)+" "+c.Definition)
+			add = append(add, "ADD COLUMN "+value.Ident(c.Name)+" "+c.Definition)
 		}
 	}
 	for _, i := range t.Indexes {
 		if !indexes[i.Name] {
-			add = append(add, "ADD KEY "+dba.Ident(i.Name)+" ("+identList(i.Columns)+")")
+			add = append(add, "ADD KEY "+value.Ident(i.Name)+" ("+identList(i.Columns)+")")
 		}
 	}
 	if len(add) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("ALTER TABLE %s.%s %s", Database, dba.Ident(t.Name), strings.Join(add, ", "))}
+	return []string{fmt.Sprintf("ALTER TABLE %s.%s %s", Database, value.Ident(t.Name), strings.Join(add, ", "))}
 }
 
 func identList(names []string) string {
 	quoted := make([]string, len(names))
 	for i, n := range names {
-		quoted[i] = dba.Ident(n)
+		quoted[i] = value.Ident(n)
 	}
 	return strings.Join(quoted, ", ")
 }

@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
+	"github.com/pelorusdb/pelorus/test/servers"
+)
+
+// TestShard takes a shard of three real servers through its life, on both families.
+func TestShard(t *testing.T) {
+	for _, family := range servers.Families() {
+		t.Run(family, func(t *testing.T) {
+			begin := time.Now()
+			s := startShard(t, family, 3)
+			a, b, c := s.tablets[0], s.tablets[1], s.tablets[2]
+			for _, m := range s.tablets {
+				st := m.wait("a fenced server without a role", func(st *tabletv1.FullStatus) bool {
+					return st.GetServer().GetResponding() && st.GetServer().GetReadOnly() && st.ReignTerm == nil && st.GetFenced()
+				})
+				if pos := st.GetServer().GetExecuted(); pos != "" {
+					t.Errorf("a fresh server has position %q", pos)
+				}
+			}
+			t.Logf("three servers set up after %v", time.Since(begin))
+			s.setPrimary(1, a.cfg.Alias)
+			a.wait("the primary to open", writable)
+			b.wait("replication", replicating(a, true))
+			c.wait("replication", replicating(a, true))
+			st := a.wait("two ackers", func(st *tabletv1.FullStatus) bool { return st.GetSemiSync().GetClients() == 2 })
+			if ss := st.GetSemiSync(); !ss.GetSourceEnabled() || ss.GetWaitPoint() != "AFTER_SYNC" || ss.GetTimeoutMs() < 1<<31 {
+				t.Errorf("semi-sync is not lossless: %v", ss)
+			}
+			t.Logf("shard ready after %v", time.Since(begin))
+			s.mustExec(a, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)")
+
+			agentRestart(s, a)
+			planned(s, a, b, c)
+			crash(s, b, a)
+			stopStart(s, c, b)
+			s.mustExec(b, "INSERT INTO t VALUES (6)")
+			for _, m := range []*member{a, c} {
+				m.wait("all rows", func(*tabletv1.FullStatus) bool { return s.count(m) == "6" })
+				m.wait("a small lag", func(st *tabletv1.FullStatus) bool {
+					return st.GetLag().HeartbeatLag != nil && st.GetLag().GetHeartbeatLag().AsDuration() < 3*time.Second
+				})
+			}
+		})
+	}
+}
+
+// agentRestart ends the primary's agent and starts it again: the server must not notice.
+func agentRestart(s *shard, m *member) {
+	s.t.Helper()
+	before := m.status()
+	c, err := s.app(m, "shop")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	m.kill()
+	if _, err := c.Exec(s.t.Context(), "INSERT INTO t VALUES (4)"); err != nil {
+		s.t.Fatalf("a write while the agent is away: %v", err)
+	}
+	m.start()
+	after := m.wait("the new agent to find its role", func(st *tabletv1.FullStatus) bool { return writable(st) && !st.GetFenced() })
+	if before.GetServer().GetPid() != after.GetServer().GetPid() {
+		s.t.Error("the server was restarted")
+	}
+	if _, err := c.Exec(s.t.Context(), "INSERT INTO t VALUES (5)"); err != nil {
+		s.t.Errorf("the restart of the agent broke a connection: %v", err)
+	}
+}
+
+// planned moves the reign from one tablet to another as control does.
+func planned(s *shard, from, to, third *member) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	d, err := from.client.Demote(ctx, connect.NewRequest(&tabletv1.DemoteRequest{Term: proto.Uint64(1), Drain: durationpb.New(100 * time.Millisecond)}))
+	if err != nil {
+		s.t.Fatalf("demote: %v", err)
+	}
+	if c, err := s.app(from, "shop"); err == nil {
+		if _, err := c.Exec(ctx, "INSERT INTO t VALUES (100)"); err == nil {
+			s.t.Error("a demoted server takes a write")
+		}
+		c.Close()
+	}
+	// A demotion outlives the agent.
+	from.kill()
+	from.start()
+	from.wait("the agent to be back", func(st *tabletv1.FullStatus) bool {
+		return st.GetServer().GetResponding() && st.OwnType != nil && st.GetFenced()
+	})
+	if st := from.status(); writable(st) {
+		s.t.Fatal("a restarted agent opened a demoted server")
+	}
+	w, err := to.client.WaitPosition(ctx, connect.NewRequest(&tabletv1.WaitPositionRequest{Position: proto.String(d.Msg.GetPosition()), Timeout: durationpb.New(10 * time.Second)}))
+	if err != nil || !w.Msg.GetReached() {
+		s.t.Fatalf("the candidate does not reach %s: %v, %v", d.Msg.GetPosition(), w, err)
+	}
+	s.setPrimary(2, to.cfg.Alias)
+	if _, err := to.client.Promote(ctx, connect.NewRequest(&tabletv1.PromoteRequest{Term: proto.Uint64(2), SemiSync: proto.Bool(true)})); err != nil {
+		s.t.Fatalf("promote: %v", err)
+	}
+	for _, m := range []*member{from, third} {
+		_, err := m.client.SetSource(ctx, connect.NewRequest(&tabletv1.SetSourceRequest{
+			Term: proto.Uint64(2), SourceAlias: &to.cfg.Alias, Host: proto.String("127.0.0.1"), Port: proto.Uint32(uint32(to.cfg.ServerPort)), Acks: proto.Bool(true),
+		}))
+		if err != nil {
+			s.t.Fatalf("set source of %s: %v", m.cfg.Alias, err)
+		}
+		m.wait("replication from the new primary", replicating(to, true))
+	}
+	st := to.wait("the new primary to open", writable)
+	if st.GetReignTerm() != 2 || st.GetReplication().GetConfigured() {
+		s.t.Errorf("the new primary: %v", st)
+	}
+	if _, err := from.client.Promote(ctx, connect.NewRequest(&tabletv1.PromoteRequest{Term: proto.Uint64(1)})); connect.CodeOf(err) != connect.CodeFailedPrecondition {
+		s.t.Errorf("a promotion of an old term: %v", err)
+	}
+}
+
+// crash kills the primary's server: its agent starts it again and it reigns on.
+func crash(s *shard, m, replica *member) {
+	s.t.Helper()
+	if err := m.server().Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	m.wait("the server to be back and open", writable)
+	replica.wait("replication to be back", replicating(m, true))
+}
+
+// stopStart stops a replica's server, which must stay down, and starts it again.
+func stopStart(s *shard, m, primary *member) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	if _, err := m.client.StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{})); err != nil {
+		s.t.Fatalf("stop the server: %v", err)
+	}
+	m.kill()
+	m.start()
+	m.wait("the server to stay down", func(st *tabletv1.FullStatus) bool {
+		return st.GetServer().Running != nil && !st.GetServer().GetRunning() && st.PrimaryAlias != nil
+	})
+	if _, err := m.client.StartServer(ctx, connect.NewRequest(&tabletv1.StartServerRequest{})); err != nil {
+		s.t.Fatalf("start the server: %v", err)
+	}
+	m.wait("replication to be back", replicating(primary, true))
+}

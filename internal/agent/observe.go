@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
+	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
+	"github.com/pelorusdb/pelorus/internal/topo"
+	"github.com/pelorusdb/pelorus/internal/version"
+)
+
+// beatTime bounds a heartbeat: one that waits for an acknowledgement for longer is given up by the agent, not by the server.
+const beatTime = 5 * time.Second
+
+// capabilities are what this release of the agent can do, for peers of other releases.
+func capabilities() []string {
+	return []string{"full_status_1", "promote_1", "demote_1", "set_source_1", "receiver_hold_1", "wait_position_1", "execute_sql_1", "get_schema_1"}
+}
+
+// observe reads the status again and again and publishes it, until ctx ends.
+func (a *Agent) observe(ctx context.Context) {
+	ticker := time.NewTicker(a.cfg.StatusInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		s := a.readStatus(ctx)
+		a.hub.Publish(s)
+		a.metrics.update(s)
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// readStatus reads the whole status now.
+func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
+	s := &tabletv1.FullStatus{
+		Alias: &a.cfg.Alias, Keyspace: &a.cfg.Keyspace, Shard: &a.cfg.Shard, AgentVersion: proto.String(version.Version),
+		Capabilities: &tabletv1.Capabilities{Names: capabilities()}, AgentStartedAt: timestamppb.New(a.started),
+		TakenAt: timestamppb.Now(), Unknowns: map[string]string{}, Server: &tabletv1.ServerStatus{},
+	}
+	a.mu.Lock()
+	s.Term, s.Fenced, s.FenceReason = proto.Uint64(a.state.Term), proto.Bool(a.fenceReason != ""), proto.String(a.fenceReason)
+	own := a.own
+	s.OwnType = &own
+	if a.view != nil {
+		if t, ok := a.view.Tablets[a.cfg.Alias]; ok && t.Type != nil {
+			s.TopoType = t.Type
+		}
+		if p := a.view.Shard.GetPrimary(); p != "" {
+			s.PrimaryAlias = proto.String(p)
+		}
+	}
+	s.Server.LastError = proto.String(a.lastError)
+	a.mu.Unlock()
+	if s.TopoType == nil {
+		s.Unknowns["topo_type"] = "the topology has not been read, or has no record of this tablet"
+	}
+	if s.PrimaryAlias == nil {
+		s.Unknowns["primary_alias"] = "the topology has not been read, or the shard has no primary"
+	}
+	if a.srv == nil {
+		s.Unknowns["server.running"], s.Unknowns["server.pid"] = "the server was adopted", "the server was adopted"
+	} else if p, err := a.srv.Find(); err == nil {
+		s.Server.Running, s.Server.Pid = proto.Bool(true), proto.Uint32(uint32(p.Pid))
+	} else {
+		s.Server.Running = proto.Bool(false)
+		s.Unknowns["server.pid"] = err.Error()
+	}
+	a.reader.Read(ctx, s)
+	return s
+}
+
+// beat writes the heartbeat while the server reigns, until ctx ends.
+func (a *Agent) beat(ctx context.Context) {
+	_, uid, err := topo.ParseAlias(a.cfg.Alias)
+	if err != nil {
+		return // the configuration was validated
+	}
+	ticker := time.NewTicker(a.cfg.HeartbeatInterval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		a.mu.Lock()
+		reigns := a.ready && a.own == topov1.TabletType_TABLET_TYPE_PRIMARY && a.fenceReason == ""
+		term := a.state.Term
+		a.mu.Unlock()
+		if !reigns {
+			continue
+		}
+		bounded, cancel := context.WithTimeout(ctx, beatTime)
+		err := a.reader.Beat(bounded, uid, a.cfg.Alias, term)
+		cancel()
+		if (err != nil) != failing && ctx.Err() == nil {
+			failing = err != nil
+			a.log.Warn("heartbeat", "failing", failing, "error", err)
+		}
+	}
+}
