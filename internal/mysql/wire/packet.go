@@ -102,7 +102,7 @@ func (c *Conn) readChunk(n int) error {
 	c.r += k
 	for left := n - k; left > 0; {
 		if len(c.big) == cap(c.big) {
-			grown := make([]byte, len(c.big), min(2*cap(c.big), len(c.big)+left))
+			grown := make([]byte, len(c.big), min(max(2*cap(c.big), largeWindow), len(c.big)+left))
 			copy(grown, c.big)
 			c.big = grown
 		}
