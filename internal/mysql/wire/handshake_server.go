@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -210,6 +212,11 @@ func (x *exchange) run() error {
 		account = Account{NativeHash: newNonce(20), SHA2Hash: newNonce(32), Ed25519Key: newNonce(32)}
 	}
 	plugin := x.choose(&account)
+	if x.blank() && !account.empty() && x.offered != x.cfg.plugin() {
+		// A client that does not know the announced plugin offers one of its own, and
+		// keeps its answer back until it is asked by that plugin.
+		x.stale = true
+	}
 	if plugin != x.offered || x.stale || plugin == PluginEd25519 {
 		if err := x.switchTo(plugin); err != nil {
 			return err
@@ -236,21 +243,28 @@ func (x *exchange) choose(a *Account) string {
 	if a.Plugin != "" {
 		return a.Plugin
 	}
-	for _, p := range [...]string{x.offered, x.cfg.plugin()} {
-		if a.fits(p) {
-			return p
-		}
+	if a.fits(x.offered) {
+		return x.offered
 	}
 	// No hash for the client's plugin; but a clear password can be compared with any.
-	if x.offered == PluginSHA2 && (x.secure() || x.cfg.RSAKey != nil) {
+	if x.offered == PluginSHA2 && (x.secure() || x.cfg.RSAKey != nil && x.lacksNative()) {
 		return PluginSHA2
 	}
-	for _, p := range [...]string{PluginSHA2, PluginNative, PluginEd25519} {
+	for _, p := range [...]string{x.cfg.plugin(), PluginSHA2, PluginNative, PluginEd25519} {
 		if a.fits(p) {
 			return p
 		}
 	}
 	return x.cfg.plugin()
+}
+
+// lacksNative says whether the client cannot speak mysql_native_password: MySQL's
+// own library from 9.0 on. Others may refuse to send a password under a key that
+// they do not know, so they are not asked to unless they must.
+func (x *exchange) lacksNative() bool {
+	major, _, _ := strings.Cut(x.login.Attrs["_client_version"], ".")
+	n, err := strconv.Atoi(major)
+	return x.login.Attrs["_client_name"] == "libmysql" && err == nil && n >= 9
 }
 
 // secure says whether a clear password may be sent.
@@ -292,10 +306,15 @@ func (x *exchange) read() error {
 	return nil
 }
 
+// blank says whether the response is that of an empty password.
+func (x *exchange) blank() bool {
+	return len(x.response) == 0 || len(x.response) == 1 && x.response[0] == 0
+}
+
 // verify says whether the response proves the password.
 func (x *exchange) verify(a *Account, plugin string) (bool, error) {
-	if blank := len(x.response) == 0 || len(x.response) == 1 && x.response[0] == 0; blank || a.empty() {
-		return blank && a.empty(), nil
+	if x.blank() || a.empty() {
+		return x.blank() && a.empty(), nil
 	}
 	switch plugin {
 	case PluginNative:
