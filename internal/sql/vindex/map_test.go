@@ -115,6 +115,22 @@ func TestValueKinds(t *testing.T) {
 	}
 }
 
+func TestNoRows(t *testing.T) {
+	f := mustNew(t, "numeric", nil).(Functional)
+	for _, test := range []struct {
+		v    Value
+		want bool
+	}{
+		{Value{Int, []byte("-1")}, true}, {Value{Null, nil}, true}, {Value{Int, []byte("1")}, false}, {Value{Text, []byte("1")}, false},
+		{Value{Text, []byte("1abc")}, false}, {Value{Decimal, []byte("1.0")}, false}, {Value{HexLiteral, []byte("0x31")}, false},
+	} {
+		d, err := f.Map(test.v, nil)
+		if err != nil || NoRows(d, test.v) != test.want {
+			t.Errorf("%+v maps to %s (%v): NoRows is %v", test.v, show(d), err, !test.want)
+		}
+	}
+}
+
 func TestMapWithoutScratchAndAliasing(t *testing.T) {
 	for _, typ := range []string{"hash", "numeric", "reverse_bits", "xxhash", "binary", "binary_md5", "unicode_loose_md5", "unicode_loose_xxhash", "null"} {
 		f := mustNew(t, typ, nil).(Functional)

@@ -50,6 +50,13 @@ const (
 	BitLiteral           // 0b101 or b'101' as written; the same
 )
 
+// NoRows says whether d, a vindex's answer for v, proves that no row is equal to v. DestNone alone does not: MySQL compares an
+// integer column with text, decimals or hexadecimal literals by conversion (id = '1abc', id = 1.0 and id = 0x31 find
+// rows), where the vindex maps none of these. A reader must then ask all shards; a writer refuses the value.
+func NoRows(d Dest, v Value) bool {
+	return d.Kind == DestNone && (v.Kind == Null || v.Kind == Int || v.Kind == Uint)
+}
+
 // Vindex is what all vindexes have in common. A vindex is immutable and safe for concurrent use.
 type Vindex interface {
 	Name() string      // of the instance in the vschema
@@ -65,7 +72,7 @@ type Functional interface {
 	// Map appends nothing and allocates nothing in the common case: it writes the keyspace id into scratch (which has room for at
 	// least 16 bytes, more is allocated when needed) and returns a Dest whose ID may alias scratch or v.Raw. A value that no row
 	// can have under this vindex (text for a numeric one, NULL for most) is DestNone, not an error; an error is a value that
-	// has no answer at all, such as invalid UTF-8 for a vindex that folds letters.
+	// has no answer at all, such as invalid UTF-8 for a vindex that folds letters. For what DestNone proves see NoRows.
 	Map(v Value, scratch []byte) (Dest, error)
 }
 
