@@ -140,8 +140,10 @@ func (b *builder) addKeyspace(name string, in Input) {
 		ranges = append(ranges, r)
 	}
 	slices.SortFunc(k.Shards, func(a, b ShardInfo) int { return vindex.CompareRanges(a.Range, b.Range) })
+	// A keyspace that is being split still has its one shard beside the new ones.
+	split := len(ranges) > 0 && !slices.ContainsFunc(ranges, vindex.KeyRange.Whole)
 	if strings.TrimSpace(in.JSON) == "" {
-		k.Sharded = slices.ContainsFunc(ranges, func(r vindex.KeyRange) bool { return !r.Whole() })
+		k.Sharded = split
 		return
 	}
 	doc, err := Parse(in.JSON)
@@ -152,7 +154,7 @@ func (b *builder) addKeyspace(name string, in Input) {
 	}
 	b.docs[name] = doc
 	k.Sharded, k.RequireExplicitRouting, k.ForeignKeyMode = doc.Sharded, doc.RequireExplicitRouting, doc.ForeignKeyMode
-	if !k.Sharded && slices.ContainsFunc(ranges, func(r vindex.KeyRange) bool { return !r.Whole() }) {
+	if split && !k.Sharded {
 		k.broken = b.problem(k, "sharded", fmt.Errorf("is false, but the keyspace has the shards %s", strings.Join(in.Shards, ", ")))
 	}
 }

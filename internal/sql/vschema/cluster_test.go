@@ -1,6 +1,7 @@
 package vschema
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -121,6 +122,74 @@ func TestFindTable(t *testing.T) {
 		if err != nil || got.String() != test.want || got.Keyspace.Sharded != test.wantDeclaredSharded {
 			t.Errorf("FindTable(%q, %q, %q) = %v, %v; want %s", test.ks, test.schema, test.table, got, err, test.want)
 		}
+	}
+}
+
+func TestShardedOrNot(t *testing.T) {
+	for _, test := range []struct {
+		json, shards string
+		sharded      bool
+		usable       bool // an undeclared table
+	}{
+		{"", "", false, true},
+		{"", "0", false, true},
+		{"", "-80 80-", true, false},
+		{"{}", "0", false, true},
+		{"{}", "-80 80-", false, false},
+		{"{}", "0 -80 80-", false, true}, // being split
+		{`{"sharded": true}`, "0 -80 80-", true, false},
+		{`{"sharded": true}`, "-", true, false},
+	} {
+		c, _ := NewCluster(map[string]Input{"ks": {JSON: test.json, Shards: strings.Fields(test.shards)}}, "", 1)
+		_, err := c.FindTable("ks", "", "t")
+		if k := c.Keyspace("ks"); k.Sharded != test.sharded || (err == nil) != test.usable {
+			t.Errorf("vschema %q on shards %s: sharded %v, table: %v", test.json, test.shards, k.Sharded, err)
+		}
+	}
+	if _, problems := NewCluster(map[string]Input{"ks": {Shards: []string{"-8"}}}, "", 1); len(problems) != 1 {
+		t.Errorf("a malformed shard name: problems %v", problems)
+	}
+}
+
+// TestDocumentation: what docs/vschema.md shows is accepted, and every vindex type stands there.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/vschema.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range vindex.Types() {
+		if !strings.Contains(strings.ReplaceAll(string(text), "`..._unique`", "`lookup_unicodeloosemd5_hash_unique`"), "`"+typ+"`") {
+			t.Errorf("vindex type %s is not documented", typ)
+		}
+	}
+	blocks := strings.Split(string(text), "```")
+	shown := 0
+	for i := 1; i < len(blocks); i += 2 {
+		language, body, _ := strings.Cut(blocks[i], "\n")
+		switch {
+		case language == "sql":
+			for line := range strings.Lines(body) {
+				shown++
+				if _, err := ParseAlter(line); err != nil {
+					t.Errorf("%s: %v", line, err)
+				}
+			}
+		case strings.Contains(body, `"rules"`):
+			shown++
+			if _, err := ParseRules(body); err != nil {
+				t.Errorf("%s: %v", body, err)
+			}
+		default:
+			shown++
+			inputs := shopInputs()
+			inputs["shop"] = Input{JSON: body, Shards: inputs["shop"].Shards}
+			if _, problems := NewCluster(inputs, "", 1); len(problems) > 0 {
+				t.Errorf("%s: %v", body, problems)
+			}
+		}
+	}
+	if shown < 10 {
+		t.Errorf("only %d examples were found", shown)
 	}
 }
 
