@@ -1,7 +1,8 @@
 package parse
 
 // Span is a half-open range of byte offsets [Start, End) into the source text of the statement.
-// Every node has one, so that a statement is rewritten by editing the client's own bytes.
+// Every node has one, so that a statement is rewritten by editing the client's own bytes. It runs from the node's first
+// token to its last: an executed comment (/*!80000 .. */) may open inside a span and close behind it.
 type Span struct{ Start, End int }
 
 // Text returns the bytes of src that the span covers. It aliases src.

@@ -41,13 +41,11 @@ func syntaxError(src []byte, pos int) *SyntaxError {
 	pos = min(pos, len(src))
 	near := src[pos:]
 	if len(near) > nearText {
-		near = near[:nearText]
-		for len(near) > 0 && near[len(near)-1]&0xc0 == 0x80 { // not half of a character
-			near = near[:len(near)-1]
+		n := nearText
+		for n > 0 && near[n]&0xc0 == 0x80 { // not half of a character
+			n--
 		}
-		if len(near) > 0 && near[len(near)-1] >= 0xc0 {
-			near = near[:len(near)-1]
-		}
+		near = near[:n]
 	}
 	return &SyntaxError{Pos: pos, Line: 1 + bytes.Count(src[:pos], []byte{'\n'}), Near: string(near)}
 }

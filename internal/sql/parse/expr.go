@@ -139,7 +139,10 @@ func (p *parser) wordInfix(left Expr, least int, word string) Expr {
 		}
 		p.next()
 		e := &IsExpr{Expr: left, Not: p.accept("NOT")}
-		if e.What = p.tok().word; !isOneOf(e.What, "NULL", "TRUE", "FALSE", "UNKNOWN", "JSON") {
+		if e.What = p.tok().word; e.What == "\\" && p.wordIs(p.ahead(1), "N") {
+			p.next()
+			e.What = "NULL"
+		} else if !isOneOf(e.What, "NULL", "TRUE", "FALSE", "UNKNOWN", "JSON") {
 			p.fail()
 			return left
 		}
@@ -471,6 +474,11 @@ func (p *parser) wordPrefix(t *token, start int) Expr {
 		if !p.isAhead(1, "(") && !p.isAhead(1, ".") {
 			p.next()
 			return &FuncCall{Name: t.word, NameSpan: p.from(start), Span: p.from(start)}
+		}
+	case "IGNORE": // MariaDB: as DEFAULT, for values that are not to be set
+		if isOneOf(p.ahead(1).word, ",", ")") || p.ahead(1).kind == kindEOF {
+			p.next()
+			return &RawExpr{Span: p.from(start)}
 		}
 	case "NEXT", "PREVIOUS":
 		if e := p.nextValue(start); e != nil {

@@ -238,8 +238,8 @@ func (p *parser) goesOn(t *token) bool {
 		return nameAt(n)
 	case "OFFSET":
 		return n.kind == kindInt || n.kind == kindParam
-	case "SYSTEM":
-		return false
+	case "BEFORE":
+		return n.word == "SYSTEM_TIME"
 	case "RETURNING", "EXCEPT", "INTERSECT":
 		return p.mode.MariaDB || n.word == "SELECT" || n.word == "("
 	}
@@ -318,6 +318,9 @@ func (p *parser) statement() Statement {
 	defer p.leave()
 	t := p.tok()
 	if t.kind == kindEOF || t.word == ";" {
+		if p.depth > 1 {
+			p.fail()
+		}
 		return &OtherStmt{Span: Span{int(t.start), int(t.start)}}
 	}
 	switch t.word {

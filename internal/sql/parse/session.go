@@ -204,11 +204,14 @@ func (p *parser) kill(start int) Statement {
 	case p.is("QUERY"):
 		p.next()
 		k.Query = true
-		p.accept("ID")
+		if p.wordIs(p.tok(), "ID") && p.ahead(1).kind != kindEOF {
+			p.next()
+		}
 	case p.is("CONNECTION"):
 		p.next()
 	}
-	if p.accept("USER") {
+	if p.is("USER") && p.ahead(1).kind != kindEOF {
+		p.next()
 		k.User = true
 	}
 	k.ID = p.expr(0)
