@@ -7,9 +7,10 @@ SHELL := /bin/bash
 export GOFLAGS ?= -mod=readonly
 export GOTOOLCHAIN ?= local
 
-PELORUS_MYSQL_PREFIX ?= $(shell scripts/fetch-mysql.sh --print-prefix)
-export PELORUS_MYSQL_PREFIX
+ifdef PELORUS_MYSQL_PREFIX
 export PELORUS_MYSQLD ?= $(PELORUS_MYSQL_PREFIX)/bin/mysqld
+endif
+
 
 BIN := bin/pelorus
 TOOL := go tool -modfile=tools/go.mod

@@ -1,0 +1,214 @@
+// Package devcluster runs a whole cluster on this machine: etcd, control, gateways, an agent and a real server for every tablet,
+// each its own process, all of them described by one directory. `pelorus up`, `down` and `local` are its commands.
+//
+// It is for development, demonstrations and tests. It listens on 127.0.0.1 only, it is not a process supervisor (what dies
+// stays dead until the next `up`), and it never signals a process that it cannot prove to be one of this directory.
+package devcluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/pelorusdb/pelorus/internal/api/topov1"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
+	"github.com/pelorusdb/pelorus/internal/topo"
+)
+
+// Flavors that a Spec may ask for.
+const (
+	FlavorAuto    = "auto"
+	FlavorMySQL   = "mysql"
+	FlavorMariaDB = "mariadb"
+)
+
+// Limits of one machine: more would only be a typing error.
+const (
+	maxGateways         = 16
+	maxControls         = 9
+	maxTabletsPerShard  = 20
+	maxTablets          = 200
+	maxConfigBytes      = 1 << 20
+	defaultReplicas     = 2
+	defaultGatewayPort  = 15306
+	defaultGatewayHTTP  = 15001
+	defaultControlPort  = 15000
+	defaultTopoPort     = 15379
+	defaultTopoPeerPort = 15380
+)
+
+// Spec says what a cluster consists of. It is the form of the configuration file too.
+type Spec struct {
+	// Flavor is auto, mysql or mariadb. auto takes the MySQL server that is installed, else the MariaDB server.
+	Flavor string `yaml:"flavor" json:"flavor"`
+	// Cells get the tablets of each shard in turn.
+	Cells    []string `yaml:"cells" json:"cells"`
+	Gateways int      `yaml:"gateways" json:"gateways"`
+	Controls int      `yaml:"controls" json:"controls"`
+
+	Keyspaces []Keyspace `yaml:"keyspaces" json:"keyspaces"`
+}
+
+// Keyspace is one keyspace of a Spec.
+type Keyspace struct {
+	Name string `yaml:"name" json:"name"`
+	// Shards are key ranges such as "-80"; "-" or "0" alone is an unsharded keyspace.
+	Shards []string `yaml:"shards" json:"shards"`
+	// Replicas and Rdonly are tablets per shard besides the primary. Replicas is 2 unless set.
+	Replicas *int `yaml:"replicas" json:"replicas,omitempty"`
+	Rdonly   int  `yaml:"rdonly" json:"rdonly,omitempty"`
+	// Durability is none, semi_sync or cross_cell; empty leaves the choice to control.
+	Durability string `yaml:"durability" json:"durability,omitempty"`
+	// Schema and VSchema are files, applied when the keyspace is made; relative to the configuration file.
+	Schema  string `yaml:"schema" json:"schema,omitempty"`
+	VSchema string `yaml:"vschema" json:"vschema,omitempty"`
+}
+
+// ReplicaCount is how many replicas each shard gets.
+func (k Keyspace) ReplicaCount() int {
+	if k.Replicas == nil {
+		return defaultReplicas
+	}
+	return *k.Replicas
+}
+
+// DefaultSpec is what `up` makes without arguments.
+func DefaultSpec() Spec {
+	return Spec{
+		Flavor: FlavorAuto, Cells: []string{"zone1"}, Gateways: 1, Controls: 1,
+		Keyspaces: []Keyspace{{Name: "commerce", Shards: []string{"-80", "80-"}}},
+	}
+}
+
+// LoadSpec reads a configuration file. What it leaves out is as in DefaultSpec; an unknown key is an error.
+func LoadSpec(path string) (Spec, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return Spec{}, fmt.Errorf("read the cluster's configuration: %w", err)
+	}
+	if st.Size() > maxConfigBytes {
+		return Spec{}, fmt.Errorf("%s has %d bytes: a configuration has at most %d", path, st.Size(), maxConfigBytes)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Spec{}, fmt.Errorf("read the cluster's configuration: %w", err)
+	}
+	spec, err := ParseSpec(b)
+	if err != nil {
+		return Spec{}, fmt.Errorf("%s: %w", path, err)
+	}
+	base := filepath.Dir(path)
+	for i := range spec.Keyspaces {
+		k := &spec.Keyspaces[i]
+		for _, file := range []*string{&k.Schema, &k.VSchema} {
+			if *file != "" && !filepath.IsAbs(*file) {
+				*file = filepath.Join(base, *file)
+			}
+		}
+	}
+	return spec, nil
+}
+
+// ParseSpec reads YAML and checks it.
+func ParseSpec(b []byte) (Spec, error) {
+	spec := DefaultSpec()
+	keyspaces := spec.Keyspaces
+	spec.Keyspaces = nil
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(&spec); err != nil {
+		return Spec{}, fmt.Errorf("not a configuration of a cluster: %w", err)
+	}
+	if len(spec.Keyspaces) == 0 {
+		spec.Keyspaces = keyspaces
+	}
+	return spec, spec.Validate()
+}
+
+// Validate says what is wrong with the spec.
+func (s *Spec) Validate() error {
+	if !slices.Contains([]string{FlavorAuto, FlavorMySQL, FlavorMariaDB}, s.Flavor) {
+		return fmt.Errorf("flavor %q is none of auto, mysql, mariadb", s.Flavor)
+	}
+	if len(s.Cells) == 0 {
+		return errors.New("no cell is named")
+	}
+	for i, c := range s.Cells {
+		if err := topo.ValidateCellName(c); err != nil {
+			return err
+		}
+		if slices.Contains(s.Cells[:i], c) {
+			return fmt.Errorf("cell %s is named twice", c)
+		}
+	}
+	if s.Gateways < 1 || s.Gateways > maxGateways {
+		return fmt.Errorf("%d gateways: choose 1 to %d", s.Gateways, maxGateways)
+	}
+	if s.Controls < 1 || s.Controls > maxControls {
+		return fmt.Errorf("%d control nodes: choose 1 to %d", s.Controls, maxControls)
+	}
+	tablets := 0
+	for i, k := range s.Keyspaces {
+		if slices.ContainsFunc(s.Keyspaces[:i], func(o Keyspace) bool { return o.Name == k.Name }) {
+			return fmt.Errorf("keyspace %s is described twice", k.Name)
+		}
+		if err := k.validate(); err != nil {
+			return err
+		}
+		tablets += len(k.Shards) * (1 + k.ReplicaCount() + k.Rdonly)
+	}
+	if tablets > maxTablets {
+		return fmt.Errorf("%d tablets are more than one machine is asked to run (%d)", tablets, maxTablets)
+	}
+	return nil
+}
+
+func (k Keyspace) validate() error {
+	if err := topo.ValidateKeyspaceName(k.Name); err != nil {
+		return err
+	}
+	if len(k.Shards) == 0 {
+		return fmt.Errorf("keyspace %s has no shards: name them, such as [\"-80\", \"80-\"], or [\"-\"] for one", k.Name)
+	}
+	if n := k.ReplicaCount() + k.Rdonly; k.ReplicaCount() < 0 || k.Rdonly < 0 || n >= maxTabletsPerShard {
+		return fmt.Errorf("keyspace %s: %d replicas and %d rdonly per shard: choose 0 to %d together", k.Name, k.ReplicaCount(), k.Rdonly, maxTabletsPerShard-1)
+	}
+	if _, err := durability(k.Durability); err != nil {
+		return fmt.Errorf("keyspace %s: %w", k.Name, err)
+	}
+	return checkRanges(k.Name, k.Shards)
+}
+
+// checkRanges wants shards that cover all keyspace ids once.
+func checkRanges(keyspace string, shards []string) error {
+	ranges := make([]vindex.KeyRange, len(shards))
+	for i, name := range shards {
+		r, err := vindex.ParseShardName(name)
+		if err != nil {
+			return fmt.Errorf("keyspace %s: %w", keyspace, err)
+		}
+		ranges[i] = r
+	}
+	if err := vindex.CheckPartition(ranges); err != nil {
+		return fmt.Errorf("keyspace %s, shards %s: %w", keyspace, strings.Join(shards, ","), err)
+	}
+	return nil
+}
+
+// durability turns the word of the configuration into the record's value.
+func durability(word string) (topov1.Durability, error) {
+	if word == "" {
+		return topov1.Durability_DURABILITY_UNSPECIFIED, nil
+	}
+	v, ok := topov1.Durability_value["DURABILITY_"+strings.ToUpper(word)]
+	if !ok || v == 0 {
+		return 0, fmt.Errorf("durability %q is none of none, semi_sync, cross_cell", word)
+	}
+	return topov1.Durability(v), nil
+}
