@@ -61,12 +61,8 @@ func identify(pid int, dir string) string {
 		return ""
 	}
 	args := bytes.Split(bytes.TrimSuffix(cmdline, []byte{0}), []byte{0})
-	prefix := []byte("--defaults-file=" + filepath.Join(dir, "tablets") + "/")
-	for _, a := range args {
-		if rest, ok := bytes.CutPrefix(a, prefix); ok {
-			alias, _, _ := strings.Cut(string(rest), "/")
-			return RoleMysqld + "-" + alias
-		}
+	if alias := serverOf(args, dir); alias != "" {
+		return RoleMysqld + "-" + alias
 	}
 	environ, err := os.ReadFile(filepath.Join(proc, "environ"))
 	if err != nil {
@@ -76,6 +72,26 @@ func identify(pid int, dir string) string {
 	for _, v := range bytes.Split(environ, []byte{0}) {
 		if name, ok := bytes.CutPrefix(v, tag); ok && len(args) > 1 && roleOf(string(name)) == string(args[1]) {
 			return string(name)
+		}
+	}
+	return ""
+}
+
+// serverOf says to which tablet's server a command line belongs, or "": a mysqld or mariadbd (possibly behind a loader) that was given
+// an options file or a data directory below the tablet's directory.
+func serverOf(args [][]byte, dir string) string {
+	server := false
+	for _, a := range args {
+		switch base := filepath.Base(string(a)); base {
+		case "mysqld", "mariadbd", "mysqld-debug":
+			server = true
+		}
+		for _, option := range []string{"--defaults-file=", "--datadir="} {
+			rest, ok := bytes.CutPrefix(a, []byte(option+filepath.Join(dir, "tablets")+"/"))
+			if ok && server {
+				alias, _, _ := strings.Cut(string(rest), "/")
+				return alias
+			}
 		}
 	}
 	return ""

@@ -25,7 +25,7 @@ const (
 const (
 	stateFile   = "state.json"
 	lockFile    = "lock"
-	credentials = "credentials.yaml"
+	secretsFile = "credentials.yaml"
 	stateFormat = 1
 )
 
@@ -80,17 +80,14 @@ type directory struct {
 
 // openDir takes the directory's lock. The state is nil if there is none yet.
 func openDir(dir string, create bool) (*directory, error) {
-	path, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("find the cluster's directory: %w", err)
-	}
-	if path, err = realPath(path); err != nil {
-		return nil, err
-	}
 	if create {
-		if err := os.MkdirAll(filepath.Join(path, "logs"), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o700); err != nil {
 			return nil, fmt.Errorf("make the cluster's directory: %w", err)
 		}
+	}
+	path, err := absolute(dir)
+	if err != nil {
+		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,8 +108,12 @@ func openDir(dir string, create bool) (*directory, error) {
 	return d, nil
 }
 
-// realPath resolves links, so that one directory has one name; processes are known by it.
-func realPath(path string) (string, error) {
+// absolute resolves links, so that one directory has one name; processes are known by it.
+func absolute(dir string) (string, error) {
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the cluster's directory: %w", err)
+	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		parent, err := filepath.EvalSymlinks(filepath.Dir(path))
@@ -172,7 +173,7 @@ func (d *directory) save() error {
 
 func (d *directory) close() { d.lock.Close() }
 
-func (d *directory) credentials() string { return filepath.Join(d.path, credentials) }
+func (d *directory) credentials() string { return filepath.Join(d.path, secretsFile) }
 
 func (d *directory) log(p *process) string { return filepath.Join(d.path, "logs", p.Name+".log") }
 
