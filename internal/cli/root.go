@@ -8,8 +8,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -21,6 +23,7 @@ type App struct {
 
 	controlAddr string
 	token       string
+	timeout     time.Duration
 	json        bool
 }
 
@@ -36,7 +39,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &App{in: in, out: out, err: errOut}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(rangesLast(args))
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -47,10 +50,19 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return exitCode(err)
 }
 
+// Groups of commands in the help.
+const (
+	groupLocal   = "local"
+	groupCluster = "cluster"
+	groupSQL     = "sql"
+	groupRoles   = "roles"
+)
+
 func (a *App) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pelorus",
 		Short:         "Many MySQL or MariaDB servers as one sharded database",
+		Long:          "Pelorus: many MySQL or MariaDB servers as one sharded database.\n\n`pelorus up` starts a whole cluster on this machine.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
@@ -65,6 +77,26 @@ func (a *App) root() *cobra.Command {
 		return usagef("%v; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddGroup(&cobra.Group{ID: groupLocal, Title: "A cluster on this machine:"}, &cobra.Group{ID: groupCluster, Title: "Any cluster, by its control node:"},
+		&cobra.Group{ID: groupSQL, Title: "SQL:"}, &cobra.Group{ID: groupRoles, Title: "Roles, one process each:"})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.controlAddr, "control", envOr("PELORUS_CONTROL", "127.0.0.1:15000"), "HOST:PORT of a control node (env PELORUS_CONTROL)")
+	flags.StringVar(&a.token, "token", os.Getenv("PELORUS_TOKEN"), "token for control, if it wants one (env PELORUS_TOKEN)")
+	flags.DurationVar(&a.timeout, "timeout", defaultTimeout, "how long an answer of control may take")
+	up, down := a.upCommand(), a.downCommand() // short for those of `local`
+	up.GroupID, down.GroupID = groupLocal, groupLocal
+	root.AddCommand(up, down, a.localCommand())
+	root.AddCommand(a.statusCommand(), a.doctorCommand(), a.keyspaceCommand(), a.shardCommand(), a.tabletCommand(), a.vschemaCommand(),
+		a.routingRulesCommand(), a.schemaCommand(), a.reparentCommand(), a.userCommand())
+	root.AddCommand(a.sqlCommand(), a.explainCommand(), a.vindexCommand())
+	root.AddCommand(a.topoCommand())
 	root.AddCommand(a.versionCommand())
 	return root
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
 }
