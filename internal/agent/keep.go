@@ -139,9 +139,6 @@ func (a *Agent) ensureServer(ctx context.Context, d duty, r *restarts) error {
 	return a.startServer(ctx, d, r)
 }
 
-func (a *Agent) hasData() bool {
-	return a.srv.Initialised()
-}
 func (a *Agent) startServer(ctx context.Context, d duty, r *restarts) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()

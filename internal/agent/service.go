@@ -193,6 +193,9 @@ func (s *service) Promote(ctx context.Context, req *connect.Request[tabletv1.Pro
 		if err != nil {
 			return err
 		}
+		if open, err := rp.Reigns(ctx, d.term); err != nil || open {
+			return err
+		}
 		opening, cancel := context.WithTimeout(ctx, openWait)
 		defer cancel()
 		if err := a.open(opening, rp, d); err != nil {
