@@ -102,7 +102,8 @@ func (f *Flavor) StartFrom(position string) []string {
 }
 
 // BecomeReplica are the statements to run on a former primary, with stopped replication, before ChangeSource: MariaDB must be
-// told that its own writes are its position, since an empty one means "from the beginning".
+// told that its own writes are its position, since an empty one means "from the beginning". The source side of
+// semi-sync must be off by then, or the applier's own commits would wait for an acknowledgement.
 func (f *Flavor) BecomeReplica() []string {
 	if f.IsMariaDB() {
 		return []string{"SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos"}

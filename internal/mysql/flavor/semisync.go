@@ -24,7 +24,8 @@ type Statement struct {
 const errPluginLoaded = 1125
 
 // InstallSemiSync are the statements that make semi-sync available; none where it is built in. Run them only when
-// DetectSemiSync found nothing: the two families cannot be loaded together.
+// DetectSemiSync found nothing (the two families cannot be loaded together), and before the server is made
+// read-only: a fenced MySQL server installs no plugin.
 func (f *Flavor) InstallSemiSync() []Statement {
 	switch {
 	case f.IsMariaDB():

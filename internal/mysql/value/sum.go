@@ -16,7 +16,7 @@ var ErrTooLarge = errors.New("more than 65 digits")
 
 const (
 	maxDigits = 65 // of a DECIMAL
-	maxScale  = 30 // of them behind the point
+	maxScale  = 38 // of them behind the point, on MariaDB; MySQL has 30
 	// maxNumberText bounds the text of one number; DECIMAL needs 67 bytes, a server sends no more.
 	maxNumberText = 128
 )
@@ -94,8 +94,8 @@ func (s *Sum) flush() {
 	}
 }
 
-// Append appends the sum in the server's text form with decimals digits behind the point (31 and more: as many as the numbers
-// had); it reports false, and appends nothing, if no number was added: then SUM is NULL.
+// Append appends the sum in the server's text form with decimals digits behind the point (39 and more: as many as the numbers
+// had; for doubles see AppendDouble); it reports false, and appends nothing, if no number was added: then SUM is NULL.
 func (s *Sum) Append(dst []byte, decimals int) ([]byte, bool, error) {
 	if !s.rows {
 		return dst, false, nil

@@ -219,7 +219,7 @@ func TestSumForms(t *testing.T) {
 		{&intType, []string{"-999999999999999999", "5"}, 0, "-999999999999999994"},
 		{&decimalType, []string{"1.50", "-1.50"}, 2, "0.00"},
 		{&decimalType, []string{"-0.05", "0.01"}, 2, "-0.04"},
-		{&decimalType, []string{"1", "2.5"}, 31, "3.5"},
+		{&decimalType, []string{"1", "2.5"}, 39, "3.5"},
 		{&doubleType, []string{"0.1", "0.2"}, 31, "0.30000000000000004"},
 		{&doubleType, []string{"1.5", "2"}, 2, "3.50"},
 	} {
