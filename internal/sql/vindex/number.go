@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 )
 
 // asUint64 reads v as an unsigned number the way Vitess casts any value for its numeric vindexes: optional blanks (space,
@@ -112,7 +111,7 @@ func decodeDigits(digits []byte) ([]byte, error) {
 // maxBitDigits bounds a bit literal; MySQL's BIT has at most 64.
 const maxBitDigits = 4096
 
-// decodeBits decodes 0b101 and b'101' to the shortest big-endian bytes, as Vitess does.
+// decodeBits decodes 0b101 and b'101' to the bytes that MySQL stores for them: as many as the digits fill, zeros included.
 func decodeBits(raw []byte) ([]byte, error) {
 	var digits []byte
 	switch {
@@ -126,14 +125,16 @@ func decodeBits(raw []byte) ([]byte, error) {
 	if len(digits) > maxBitDigits {
 		return nil, fmt.Errorf("%d binary digits, at most %d are accepted", len(digits), maxBitDigits)
 	}
-	for _, c := range digits {
-		if c != '0' && c != '1' {
+	out := make([]byte, (len(digits)+7)/8)
+	for i, c := range digits {
+		place := len(digits) - 1 - i
+		switch c {
+		case '1':
+			out[len(out)-1-place/8] |= 1 << (place % 8)
+		case '0':
+		default:
 			return nil, errLiteral
 		}
 	}
-	n := new(big.Int)
-	if len(digits) > 0 {
-		n.SetString(string(digits), 2)
-	}
-	return n.Bytes(), nil
+	return out, nil
 }
