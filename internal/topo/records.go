@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
@@ -128,20 +128,27 @@ func (t *Topo) Shards(ctx context.Context, keyspace string) ([]*topov1.Shard, er
 	if err != nil {
 		return nil, fmt.Errorf("list shards of %s: %w", keyspace, err)
 	}
-	sort.SliceStable(shards, func(i, j int) bool { return shardLess(shards[i].GetName(), shards[j].GetName()) })
+	slices.SortFunc(shards, func(a, b *topov1.Shard) int { return CompareShards(a.GetName(), b.GetName()) })
 	return shards, nil
 }
 
-func shardLess(a, b string) bool {
-	as, ae, _ := ShardBounds(a)
+// CompareShards orders shard names by their ranges: by start, then by end, then by name.
+func CompareShards(a, b string) int {
+	as, ae, _ := ShardBounds(a) // what is no range sorts as all
 	bs, be, _ := ShardBounds(b)
 	if c := bytes.Compare(as, bs); c != 0 {
-		return c < 0
+		return c
 	}
-	if c := bytes.Compare(ae, be); c != 0 {
-		return len(be) == 0 || len(ae) > 0 && c < 0
+	switch c := bytes.Compare(ae, be); {
+	case c == 0:
+		return strings.Compare(a, b)
+	case len(ae) == 0:
+		return 1
+	case len(be) == 0:
+		return -1
+	default:
+		return c
 	}
-	return a < b
 }
 
 // Shard returns a shard's record and its revision.
