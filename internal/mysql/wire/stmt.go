@@ -12,9 +12,6 @@ const (
 	ParamCountAvailable byte = 0x08 // a count stands before the parameters: ClientQueryAttributes only
 )
 
-// maxParams is the most parameters that a statement has: the count has 16 bits.
-const maxParams = 1<<16 - 1
-
 // maxAttributes limits the query attributes of one command.
 const maxAttributes = 1024
 
