@@ -104,14 +104,13 @@ func (e *Execute) Parse(payload []byte, nparams int, types []ParamType, long [][
 	}
 	bitmap := r.bytes(bitmapLen(n, 0))
 	if bound := r.u8(); bound != 0 {
-		e.readTypes(&r, n, attrs)
+		if e.readTypes(&r, n, attrs); r.bad {
+			return malformed("execute: types of the parameters")
+		}
 		e.NewTypes = e.types[:nparams]
 		types = e.types
-	} else if len(types) < n {
+	} else if len(types) < n || r.bad {
 		return malformed("execute: parameters without types")
-	}
-	if r.bad {
-		return malformed("execute: types of the parameters")
 	}
 	for i := range n {
 		p := Param{Type: types[i].Type, Unsigned: types[i].Unsigned}
