@@ -71,12 +71,14 @@ type Error struct {
 	info *Info
 	text string
 	err  error
+	said bool // the text already has the cause's
 }
 
 // New makes an error of the code; args fill the text of its row. A code that is not registered gives PLR1900.
 func New(code Code, args ...any) error { return build(code, nil, args) }
 
-// Wrap is New with a cause, whose text is appended and which errors.Is and errors.As see. A nil err makes it New.
+// Wrap is New with a cause, which errors.Is and errors.As see. Its text is appended, or takes the place of the last
+// argument if that is left out. A nil err makes it New.
 func Wrap(code Code, err error, args ...any) error { return build(code, err, args) }
 
 func build(code Code, err error, args []any) *Error {
@@ -85,11 +87,15 @@ func build(code Code, err error, args []any) *Error {
 		info, _ = Lookup(InternalFault)
 		args = []any{fmt.Sprintf("error %v is not registered", code)}
 	}
-	text := info.Text
-	if len(args) > 0 || len(info.Args) > 0 {
-		text = fmt.Sprintf(info.Text, args...)
+	e := &Error{info: info, text: info.Text, err: err}
+	if err != nil && len(args) == len(info.Args)-1 {
+		args = append(args[:len(args):len(args)], err.Error())
+		e.said = true
 	}
-	return &Error{info: info, text: text, err: err}
+	if len(args) > 0 || len(info.Args) > 0 {
+		e.text = fmt.Sprintf(info.Text, args...)
+	}
+	return e
 }
 
 // Error is the whole text that a client sees: "PLR1001: ...", with the cause behind it.
@@ -98,7 +104,7 @@ func (e *Error) Error() string {
 	b.WriteString(e.info.Code.String())
 	b.WriteString(": ")
 	b.WriteString(e.text)
-	if e.err != nil {
+	if e.err != nil && !e.said {
 		b.WriteString(": ")
 		b.WriteString(e.err.Error())
 	}
@@ -126,7 +132,7 @@ func (e *Error) Retry() bool { return e.info.Retry }
 // Closes says whether the gateway ends the connection after this error.
 func (e *Error) Closes() bool { return e.info.Closes }
 
-// Text returns the text without the code and without the cause.
+// Text returns the text without the code, and without the cause unless that stands in it.
 func (e *Error) Text() string { return e.text }
 
 // Is makes errors.Is(err, errcode.New(code)) compare by code alone.

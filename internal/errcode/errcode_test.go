@@ -77,6 +77,10 @@ func TestNewOfWrap(t *testing.T) {
 	if got, want := e.Error(), "PLR1304: cannot connect to the server at 10.0.0.1:3306: unexpected EOF"; got != want {
 		t.Errorf("text %q, want %q", got, want)
 	}
+	inner := Wrap(InvalidVSchema, io.ErrUnexpectedEOF, "shop")
+	if got, want := inner.Error(), "PLR1106: the vschema of keyspace 'shop' is invalid: unexpected EOF"; got != want || !errors.Is(inner, io.ErrUnexpectedEOF) {
+		t.Errorf("text %q, want %q", got, want)
+	}
 	if !errors.Is(outer, New(ServerUnreachable, "")) || errors.Is(outer, New(NoPrimary, "")) {
 		t.Error("errors.Is does not compare by code")
 	}
