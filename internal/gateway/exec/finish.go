@@ -191,18 +191,15 @@ func (w *rowWriter) castOf(c *wire.Column) string {
 		return "DATETIME" + fraction
 	case wire.TypeTime:
 		return "TIME" + fraction
-	case typeJSON:
+	case wire.TypeJSON:
 		return "JSON"
-	}
-	if c.Charset == charsetBinary {
-		return ""
 	}
 	return ""
 }
 
 // text writes a string with the collation of its column.
 func (w *rowWriter) text(sql []byte, i int, v []byte) []byte {
-	if w.cols[i].Charset == charsetBinary && w.cols[i].Type != wire.TypeNull {
+	if w.cols[i].Charset == value.BinaryID && w.cols[i].Type != wire.TypeNull {
 		if v == nil {
 			return append(sql, "CAST(NULL AS BINARY)"...)
 		}

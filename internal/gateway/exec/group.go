@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/mysql/value"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
@@ -91,7 +92,8 @@ type group struct {
 type accumulator struct {
 	count    int64
 	bits     uint64
-	sum      number
+	sum      *value.Sum
+	avg      *value.Avg
 	any      bool // a value that is not NULL was met
 	weight   []byte
 	best     []byte
@@ -143,16 +145,11 @@ func (g *grouping) add(a *plan.Agg, acc *accumulator, row [][]byte) error {
 	case plan.AggCountDistinct, plan.AggSumDistinct, plan.AggAvgDistinct:
 		return g.addDistinct(a, acc, row)
 	case plan.AggAvg:
-		n, err := strconv.ParseInt(string(row[g.col(a.Count)]), 10, 64)
-		if err != nil {
-			return errcode.Wrap(errcode.InternalFault, err, "a shard's count is no number")
+		if acc.avg == nil {
+			t := typeOf(&g.cols[g.col(a.Sum)])
+			acc.avg = value.NewAvg(&t)
 		}
-		acc.count += n
-		v = row[g.col(a.Sum)]
-		if v == nil {
-			return nil
-		}
-		return acc.sum.add(v)
+		return acc.avg.Add(row[g.col(a.Sum)], row[g.col(a.Count)])
 	}
 	if v == nil {
 		return nil
@@ -165,8 +162,7 @@ func (g *grouping) add(a *plan.Agg, acc *accumulator, row [][]byte) error {
 		}
 		acc.count += n
 	case plan.AggSum:
-		acc.any = true
-		return acc.sum.add(v)
+		return g.sum(a, acc, v)
 	case plan.AggMin, plan.AggMax:
 		return g.addExtreme(a, acc, row)
 	case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
@@ -196,17 +192,16 @@ func (acc *accumulator) addBits(kind plan.AggKind, n uint64) {
 // addExtreme keeps the least or greatest value; among equals the first.
 func (g *grouping) addExtreme(a *plan.Agg, acc *accumulator, row [][]byte) error {
 	at := g.col(a.Col)
-	f, ok := formOf(&g.cols[at])
+	k := &keyCompare{typ: typeOf(&g.cols[at])}
 	v, w := row[at], row[at]
-	if f == formWeight && a.Weight != plan.NoColumn {
-		w, f = row[g.col(a.Weight)], formBytes
-	}
-	if !ok {
-		f = formBytes
+	if kind := k.typ.Kind(); kind == value.KindString && a.Weight != plan.NoColumn {
+		w, k.raw = row[g.col(a.Weight)], true
+	} else if !kind.Comparable() {
+		k.raw = true
 	}
 	c := 0
 	if acc.any {
-		c = compareValues(w, acc.weight, f)
+		c = compareValues(w, acc.weight, k)
 	}
 	if acc.any && (a.Kind == plan.AggMin && c >= 0 || a.Kind == plan.AggMax && c <= 0) {
 		return nil
@@ -214,7 +209,7 @@ func (g *grouping) addExtreme(a *plan.Agg, acc *accumulator, row [][]byte) error
 	acc.any = true
 	acc.best = append(acc.best[:0], v...)
 	acc.weight = append(acc.weight[:0], w...)
-	return g.run.held.add(0, 0)
+	return nil
 }
 
 // addDistinct notes the arguments of an aggregate with DISTINCT.
@@ -243,8 +238,16 @@ func (g *grouping) addDistinct(a *plan.Agg, acc *accumulator, row [][]byte) erro
 	if a.Kind == plan.AggCountDistinct {
 		return nil
 	}
-	acc.any = true
-	return acc.sum.add(row[g.col(a.Args[0].Col)])
+	return g.sum(a, acc, row[g.col(a.Args[0].Col)])
+}
+
+// sum adds a value to a sum of the type of the aggregate's column.
+func (g *grouping) sum(a *plan.Agg, acc *accumulator, v []byte) error {
+	if acc.sum == nil {
+		t := typeOf(&g.cols[g.col(a.Col)])
+		acc.sum = value.NewSum(&t)
+	}
+	return acc.sum.Add(v)
 }
 
 // finish writes the aggregates of a group into its row.
@@ -252,37 +255,72 @@ func (g *grouping) finish(x *group) ([][]byte, error) {
 	for i := range g.op.Aggs {
 		a, acc := &g.op.Aggs[i], &x.accs[i]
 		at := g.col(a.Col)
-		c := &g.cols[at]
-		double := c.Type == wire.TypeDouble || c.Type == wire.TypeFloat
-		switch a.Kind {
-		case plan.AggCount, plan.AggCountDistinct:
-			x.row[at] = strconv.AppendInt(nil, acc.count, 10)
-		case plan.AggSum, plan.AggSumDistinct:
-			x.row[at] = nil
-			if acc.any {
-				x.row[at] = acc.sum.text(int(c.Decimals), double)
-			}
-		case plan.AggAvg, plan.AggAvgDistinct:
-			x.row[at] = nil
-			if acc.count > 0 {
-				x.row[at] = acc.sum.average(acc.count, int(c.Decimals), double)
-			}
-		case plan.AggMin, plan.AggMax:
-			x.row[at] = nil
-			if acc.any {
-				x.row[at] = acc.best
-			}
-			if w := g.weightOf(a); w >= 0 && acc.any {
-				x.row[w] = acc.weight
-			}
-		case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
-			if !acc.any && a.Kind == plan.AggBitAnd {
-				acc.bits = ^uint64(0)
-			}
-			x.row[at] = strconv.AppendUint(nil, acc.bits, 10)
+		v, err := g.result(a, acc, int(g.cols[at].Decimals))
+		if err != nil {
+			return nil, err
+		}
+		x.row[at] = v
+		if w := g.weightOf(a); w >= 0 && acc.any {
+			x.row[w] = acc.weight
 		}
 	}
 	return x.row, nil
+}
+
+// result is the value of an aggregate, nil for NULL.
+func (g *grouping) result(a *plan.Agg, acc *accumulator, decimals int) (out []byte, err error) {
+	ok := true
+	switch a.Kind {
+	case plan.AggCount, plan.AggCountDistinct:
+		out = strconv.AppendInt(nil, acc.count, 10)
+	case plan.AggSum, plan.AggSumDistinct:
+		if acc.sum == nil {
+			return nil, nil
+		}
+		out, ok, err = acc.sum.Append(nil, decimals)
+	case plan.AggAvg:
+		if acc.avg == nil {
+			return nil, nil
+		}
+		out, ok, err = acc.avg.Append(nil, decimals)
+	case plan.AggAvgDistinct:
+		return g.averageDistinct(acc, a, decimals)
+	case plan.AggMin, plan.AggMax:
+		if acc.any {
+			out = acc.best
+		}
+	case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
+		if !acc.any && a.Kind == plan.AggBitAnd {
+			acc.bits = ^uint64(0)
+		}
+		out = strconv.AppendUint(nil, acc.bits, 10)
+	}
+	if !ok {
+		out = nil
+	}
+	return out, err
+}
+
+// averageDistinct divides the sum of the distinct values by their number.
+func (g *grouping) averageDistinct(acc *accumulator, a *plan.Agg, decimals int) ([]byte, error) {
+	if acc.sum == nil {
+		return nil, nil
+	}
+	// All digits: the rounding is the average's.
+	sum, ok, err := acc.sum.Append(nil, 31)
+	if err != nil || !ok {
+		return nil, err
+	}
+	t := typeOf(&g.cols[g.col(a.Col)])
+	avg := value.NewAvg(&t)
+	if err := avg.Add(sum, strconv.AppendInt(nil, acc.count, 10)); err != nil {
+		return nil, err
+	}
+	out, ok, err := avg.Append(nil, decimals)
+	if !ok {
+		out = nil
+	}
+	return out, err
 }
 
 // weightOf is the column that keeps the weight of an extreme, for a Sort by it; -1 when it has none.
@@ -290,7 +328,7 @@ func (g *grouping) weightOf(a *plan.Agg) int {
 	if a.Weight == plan.NoColumn {
 		return -1
 	}
-	if f, _ := formOf(&g.cols[g.col(a.Col)]); f != formWeight {
+	if t := typeOf(&g.cols[g.col(a.Col)]); t.Kind() != value.KindString {
 		return -1
 	}
 	return g.col(a.Weight)

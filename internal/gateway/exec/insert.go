@@ -119,11 +119,7 @@ func (s *rowsOnly) Row(values [][]byte) error {
 	row := make([]plan.InsertValue, len(kept))
 	for i := range kept {
 		v := columnValue(&s.cols[i], kept[i])
-		text := v
-		if s.cols[i].Type == wire.TypeBit {
-			text.Kind = vindex.Binary
-		}
-		row[i] = plan.InsertValue{Text: string(s.n.run.literal(nil, text)), Value: plan.ConstRef(v), Known: true}
+		row[i] = plan.InsertValue{Text: string(s.n.run.literal(nil, v)), Value: plan.ConstRef(v), Known: true}
 	}
 	s.rows = append(s.rows, row)
 	return nil

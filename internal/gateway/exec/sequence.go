@@ -77,11 +77,11 @@ func (r *reserved) reserve(ctx context.Context, s Session, seq *vschema.Table, n
 		if err != nil {
 			return err
 		}
-		count := max(cache, n)
-		if next > math.MaxInt64-count {
+		first, count := max(next, 1), max(cache, n)
+		if first > math.MaxInt64-count {
 			return errcode.New(errcode.SequenceExhausted, seq.String())
 		}
-		sql := "UPDATE " + table + " SET next_id = " + strconv.FormatInt(next+count, 10) +
+		sql := "UPDATE " + table + " SET next_id = " + strconv.FormatInt(first+count, 10) +
 			" WHERE id = 0 AND next_id = " + strconv.FormatInt(next, 10)
 		rows, err := s.Autonomous(ctx, at, Query{SQL: []byte(sql), Write: true})
 		if err != nil {
@@ -92,7 +92,7 @@ func (r *reserved) reserve(ctx context.Context, s Session, seq *vschema.Table, n
 			return errcode.Wrap(errcode.SequenceMissing, err, seq.String(), "it cannot be written")
 		}
 		if ok.Affected == 1 {
-			r.next, r.end = next, next+count
+			r.next, r.end = first, first+count
 			return nil
 		}
 	}
@@ -131,7 +131,7 @@ func (r *run) nextValue(ctx context.Context, n *plan.NextValue, sink Sink) (wire
 	if err != nil {
 		return wire.OK{}, err
 	}
-	col := wire.Column{Name: n.Name, Charset: charsetBinary, Length: 20, Type: wire.TypeLongLong, Flags: wire.FlagNotNull}
+	col := wire.Column{Name: n.Name, Charset: value.BinaryID, Length: 20, Type: wire.TypeLongLong, Flags: wire.FlagNotNull}
 	if err := sink.Columns([]wire.Column{col}); err != nil {
 		return wire.OK{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/mysql/value"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
@@ -78,11 +79,12 @@ func (r *run) broadcast(ctx context.Context, b *plan.Broadcast) (wire.OK, error)
 // change updates or deletes rows of a table that owns lookup vindexes.
 func (r *run) change(ctx context.Context, c *plan.Change) (ok wire.OK, err error) {
 	err = r.atomic(ctx, true, func() error {
-		if err := r.keepLookups(ctx, c); err != nil {
-			return err
-		}
+		// The shards are found first: the lookup rows that lead to them may be gone afterwards.
 		targets, err := r.targets(ctx, c.Route, 0)
 		if err != nil {
+			return err
+		}
+		if err := r.keepLookups(ctx, c); err != nil {
 			return err
 		}
 		oks, err := r.execAll(ctx, targets, nil)
@@ -173,28 +175,17 @@ func columnValue(c *wire.Column, v []byte) vindex.Value {
 		return vindex.Value{Kind: vindex.Null}
 	}
 	out := vindex.Value{Kind: vindex.Text, Raw: v}
-	switch f, _ := formOf(c); f {
-	case formInt:
+	switch t := typeOf(c); t.Kind() {
+	case value.KindInt, value.KindYear:
 		out.Kind = vindex.Int
-		if c.Flags&wire.FlagUnsigned != 0 {
-			out.Kind = vindex.Uint
-		}
-	case formDecimal:
+	case value.KindUint:
+		out.Kind = vindex.Uint
+	case value.KindDecimal:
 		out.Kind = vindex.Decimal
-	case formFloat:
+	case value.KindFloat, value.KindDouble:
 		out.Kind = vindex.Float
-	case formBytes:
-		if c.Charset == charsetBinary && isBlob(c.Type) {
-			out.Kind = vindex.Binary
-		}
+	case value.KindBytes, value.KindBit:
+		out.Kind = vindex.Binary
 	}
 	return out
-}
-
-func isBlob(t byte) bool {
-	switch t {
-	case wire.TypeVarchar, wire.TypeVarString, wire.TypeString, wire.TypeTinyBlob, wire.TypeBlob, wire.TypeMediumBlob, wire.TypeLongBlob:
-		return true
-	}
-	return false
 }

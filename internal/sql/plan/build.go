@@ -124,14 +124,19 @@ func (b *builder) qualify(stmt parse.Node, insts []*inst) *editor {
 
 // rewrite compiles the edits of a whole statement; nil when there are none.
 func (e *editor) rewrite(within parse.Span) *Text {
-	if len(e.edits) == 0 {
+	if len(e.edits) == 0 && e.b.part.End == 0 {
 		return nil
 	}
 	return e.compile(within)
 }
 
-// whole is the span of the source text.
-func (b *builder) whole() parse.Span { return parse.Span{Start: 0, End: len(b.src)} }
+// whole is the span of the statement that is planned.
+func (b *builder) whole() parse.Span {
+	if b.part.End > 0 {
+		return b.part
+	}
+	return parse.Span{Start: 0, End: len(b.src)}
+}
 
 // quoteName quotes an identifier.
 func quoteName(name string) string {

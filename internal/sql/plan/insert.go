@@ -228,7 +228,7 @@ func (b *builder) insertRows(x *parse.InsertStmt, target *inst) (*Plan, error) {
 		}
 	}
 	if x.Query != nil {
-		sub := &builder{src: b.src, slots: b.slots, env: b.env}
+		sub := &builder{src: b.src, slots: b.slots, env: b.env, part: x.Query.Range()}
 		p, err := sub.query(x.Query)
 		if err != nil {
 			return nil, err
@@ -236,19 +236,9 @@ func (b *builder) insertRows(x *parse.InsertStmt, target *inst) (*Plan, error) {
 		for n := range sub.seen {
 			b.seen[n] = true
 		}
-		op.Select = selectOf(p, b, x.Query)
+		op.Select = p
 	}
 	return &Plan{Class: Write, Root: op, NoCache: true, Way: "write", Reason: "each row goes to its shard"}, nil
-}
-
-// selectOf makes a plan of a part of the statement: whole-statement texts shrink to the part.
-func selectOf(p *Plan, b *builder, q parse.Query) *Plan {
-	if p.Fast != nil && p.Fast.Rewrite == nil {
-		t := &Text{}
-		t.source(b, q.Range().Start, q.Range().End)
-		p.Fast.Rewrite = t
-	}
-	return p
 }
 
 // insertText takes the statement apart into head, rows and tail.

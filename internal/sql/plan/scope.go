@@ -14,6 +14,7 @@ type builder struct {
 	src    []byte
 	slots  []parse.Slot
 	env    Env
+	part   parse.Span // of the source that is planned, when it is not all of it
 	guards []Guard
 	seen   map[string]bool // "keyspace.table"
 }
