@@ -28,6 +28,12 @@ func (r *run) openFinish(ctx context.Context, f *plan.Finish) (stream, error) {
 	}
 	fill := plan.Filling{Src: r.in.Src, Slots: r.in.Slots}
 	cols := in.Columns()
+	for _, at := range f.Inside {
+		if t := typeOf(&cols[at]); t.Enum || t.Set {
+			return nil, closing(in, errcode.New(errcode.Unsupported, "an ENUM or SET column in the order or an expression beside aggregates",
+				"group by column + 0 too and order by that, or order the rows in the client"))
+		}
+	}
 	w := &rowWriter{cols: cols[:max(1, min(f.Columns, len(cols)))], mariadb: r.s.MariaDB(), backslash: !r.s.Mode().NoBackslashEscapes}
 	sql := append(f.Head.Fill(nil, fill), " FROM ("...)
 	rows := 0
@@ -61,18 +67,28 @@ func (r *run) openFinish(ctx context.Context, f *plan.Finish) (stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finish the statement on %s/%s: %w", f.Keyspace, shards[0].Name, err)
 	}
-	return &unnamed{stream: out}, nil
+	return &unnamed{stream: out, direct: f.Direct, from: cols}, nil
 }
 
-// unnamed hides the name of the inlined rows from column definitions.
+// unnamed hides the name of the inlined rows from column definitions. A column that only passes through is described
+// as the shards described it.
 type unnamed struct {
 	stream
-	cols []wire.Column
+	direct []int // for each column: the column of from that it is; -1 for an expression
+	from   []wire.Column
+	cols   []wire.Column
 }
 
 func (u *unnamed) Columns() []wire.Column {
 	if u.cols == nil {
 		u.cols = hideName(u.stream.Columns())
+		for i, at := range u.direct {
+			if at >= 0 && at < len(u.from) && i < len(u.cols) {
+				name := u.cols[i].Name
+				u.cols[i] = u.from[at]
+				u.cols[i].Name = name
+			}
+		}
 	}
 	return u.cols
 }
@@ -142,7 +158,10 @@ func (w *rowWriter) value(sql []byte, i int, v []byte) []byte {
 	if target == "" {
 		return w.text(sql, i, v)
 	}
-	sql = append(sql, "CAST("...)
+	inner := w.mariadb && c.Type == wire.TypeLongLong // MariaDB takes the width of a constant for its type
+	if sql = append(sql, "CAST("...); inner {
+		sql = append(sql, "CAST("...)
+	}
 	switch {
 	case v == nil:
 		sql = append(sql, "NULL"...)
@@ -153,6 +172,9 @@ func (w *rowWriter) value(sql []byte, i int, v []byte) []byte {
 		sql = append(sql, v...)
 	default:
 		sql = value.AppendString(sql, string(v), !w.backslash)
+	}
+	if inner {
+		sql = append(sql, " AS DECIMAL(20))"...)
 	}
 	return append(sql, " AS "+target+")"...)
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 
@@ -207,8 +208,7 @@ func (g *grouping) addExtreme(a *plan.Agg, acc *accumulator, row [][]byte) error
 		return nil
 	}
 	acc.any = true
-	acc.best = append(acc.best[:0], v...)
-	acc.weight = append(acc.weight[:0], w...)
+	acc.best, acc.weight = bytes.Clone(v), bytes.Clone(w)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -104,7 +105,7 @@ func (s *rowsOnly) Columns(cols []wire.Column) error {
 }
 
 func (s *rowsOnly) RawRow(raw []byte) error {
-	values, err := wire.ParseTextRow(raw, nil)
+	values, err := wire.ParseTextRow(raw, make([][]byte, len(s.cols)))
 	if err != nil {
 		return err
 	}
@@ -327,7 +328,40 @@ func (n *inserting) write(ctx context.Context, ids [][]byte, sink Sink) (wire.OK
 		oks, err = n.run.execAll(ctx, targets, nil)
 		return err
 	})
-	return sumWrite(oks, err)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	ok := sumOK(oks)
+	ok.Info = n.info(oks, byShard)
+	return ok, nil
+}
+
+// info is the text that a server sends after an INSERT of several rows. Shards that got one row send none: theirs is
+// told from the rows that they say were affected.
+func (n *inserting) info(oks []wire.OK, byShard [][]int) string {
+	if len(n.rows) < 2 && n.op.Select == nil {
+		return ""
+	}
+	var records, duplicates, warnings, at int
+	for _, rows := range byShard {
+		if len(rows) == 0 {
+			continue
+		}
+		ok := oks[at]
+		at++
+		var r, d, w int
+		if _, err := fmt.Sscanf(ok.Info, "Records: %d Duplicates: %d Warnings: %d", &r, &d, &w); err != nil {
+			r, w = len(rows), int(ok.Warnings)
+			switch affected := int(ok.Affected); {
+			case affected > r:
+				d = affected - r
+			case n.op.Ignore:
+				d = r - affected
+			}
+		}
+		records, duplicates, warnings = records+r, duplicates+d, warnings+w
+	}
+	return fmt.Sprintf("Records: %d  Duplicates: %d  Warnings: %d", records, duplicates, warnings)
 }
 
 func sumWrite(oks []wire.OK, err error) (wire.OK, error) {

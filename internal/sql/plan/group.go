@@ -313,11 +313,30 @@ func (g *grouper) finished() (*Plan, error) {
 	g.shardText(shard)
 	root, _ := g.group(keys)
 	f := &Finish{Input: root, Keyspace: g.v.keyspace, Columns: len(leaves), Head: head, Tail: tail}
+	for _, it := range g.sel.Items {
+		f.Direct = append(f.Direct, g.leafIndex(leaves, it.Expr))
+		if g.leafIndex(leaves, it.Expr) < 0 {
+			f.Inside = g.inside(f.Inside, leaves, it.Expr)
+		}
+	}
+	for _, o := range g.sel.OrderBy {
+		f.Inside = g.inside(f.Inside, leaves, g.b.itemExpr(g.sel, o.Expr))
+	}
 	for _, n := range collate {
 		f.Collate = append(f.Collate, g.optional(n))
 	}
 	g.b.guard(g.b.whole())
 	return g.plan(f, "merge", "expressions over aggregates of several shards are finished by a server"), nil
+}
+
+// inside adds the leaves of an expression.
+func (g *grouper) inside(list []int, leaves []leaf, e parse.Expr) []int {
+	g.cut(e, func(x parse.Expr) {
+		if n := g.leafIndex(leaves, x); n >= 0 {
+			list = append(list, n)
+		}
+	})
+	return list
 }
 
 // anyOf stands for any value of a group of an expression that may itself be an aggregate.

@@ -139,6 +139,8 @@ type Limit struct {
 type Finish struct {
 	Input    Op
 	Keyspace string
+	Direct   []int    // for each column of the result: the input's column that it is; -1 for an expression
+	Inside   []int    // columns of the input that the statement orders by or computes with
 	Columns  int      // how many of the input's columns are passed on, from the start
 	Collate  []Column // for each column: where the name of its collation stands; NoColumn when it has none
 	Head     *Text    // up to the table
