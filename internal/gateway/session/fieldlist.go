@@ -1,0 +1,35 @@
+package session
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+)
+
+// comFieldList answers COM_FIELD_LIST, which clients send to complete names: the columns of a table.
+func (s *Session) comFieldList(payload []byte) error {
+	table, _, _ := bytes.Cut(payload[1:], []byte{0})
+	if s.scope.Keyspace == "" {
+		return s.fail(errcode.New(errcode.NoKeyspace))
+	}
+	var cols []wire.Column
+	err := s.onFresh(func(ctx context.Context, c queryer) error {
+		var err error
+		cols, _, err = queryAll(ctx, c, "SELECT * FROM "+quoteIdent(string(table))+" LIMIT 0", 0)
+		return err
+	})
+	if err != nil {
+		return s.fail(err)
+	}
+	for i := range cols {
+		// In this answer each definition ends with the column's default value, NULL here.
+		s.out = append(wire.AppendColumn(s.out[:0], &cols[i], s.caps), 0xfb)
+		if err := s.conn.WritePacket(s.out); err != nil {
+			return err
+		}
+	}
+	s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
+	return s.writeFlush(s.out)
+}

@@ -1,0 +1,329 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
+)
+
+// forwardBuffer is the size of a forwarding buffer. A statement holds one while it runs; sessions at rest hold none.
+const forwardBuffer = 16 << 10
+
+var bufPool = sync.Pool{New: func() any { b := make([]byte, forwardBuffer); return &b }}
+
+func (s *Session) getBuf() []byte {
+	if s.buf == nil {
+		s.bufp = bufPool.Get().(*[]byte)
+		s.buf = *s.bufp
+	}
+	return s.buf
+}
+
+func (s *Session) putBuf() {
+	if s.buf != nil {
+		bufPool.Put(s.bufp)
+		s.buf, s.bufp = nil, nil
+	}
+}
+
+// errNotFast says that a statement with a fast plan has to go the slow way after all; nothing was sent.
+var errNotFast = errors.New("not for the fast path")
+
+// lostError is a connection lost while a statement was under way on it.
+type lostError struct {
+	sent bool // the statement may have reached the server
+	err  error
+}
+
+func (e *lostError) Error() string { return "connection to the server was lost: " + e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// resolveFast finds the shard of a fast plan. A nil shard means errNotFast.
+func (s *Session) resolveFast(snap *target.Snapshot, f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (*target.Shard, error) {
+	ks := snap.Keyspaces[f.Keyspace]
+	if ks == nil || len(ks.Shards) == 0 {
+		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, "any key")
+	}
+	if s.scope.Shard != "" {
+		if sh := ks.Shard(s.scope.Shard); sh != nil {
+			return sh, nil
+		}
+		return nil, errcode.New(errcode.NoSuchShard, f.Keyspace, s.scope.Shard)
+	}
+	switch f.Kind {
+	case plan.Unsharded, plan.AnyShard:
+		return ks.Shards[0], nil
+	case plan.Pinned:
+		if sh := ks.Find(f.ID); sh != nil {
+			return sh, nil
+		}
+		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, fmt.Sprintf("keyspace id %x", f.ID))
+	}
+	v, err := f.Value.Resolve(sql, slots, params)
+	if err != nil {
+		return nil, errNotFast
+	}
+	d, err := f.Vindex.Map(v, s.scratch[:0])
+	if err != nil {
+		return nil, errNotFast
+	}
+	switch d.Kind {
+	case vindex.DestID:
+		if sh := ks.Find(d.ID); sh != nil {
+			return sh, nil
+		}
+		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, fmt.Sprintf("keyspace id %x", d.ID))
+	case vindex.DestNone:
+		// No row can match by the vindex's idea of the value; the server's own answer on any shard is an empty one.
+		return ks.Shards[0], nil
+	}
+	return nil, errNotFast
+}
+
+// endpoint chooses the server of a shard for the session's tablet type.
+func (s *Session) endpoint(sh *target.Shard, write bool) (*target.Endpoint, error) {
+	if s.scope.Type == "" || s.scope.Type == "primary" {
+		if sh.Primary != nil {
+			return sh.Primary, nil
+		}
+		return s.waitPrimary(sh)
+	}
+	if write {
+		return nil, errcode.New(errcode.NotOnReplica)
+	}
+	n, seen := len(sh.Replicas), 0
+	for i := range n {
+		e := sh.Replicas[(int(s.id)+i)%n]
+		if e.Type == s.scope.Type {
+			return e, nil
+		}
+		seen++
+	}
+	return nil, errcode.New(errcode.NoReplica, s.scope.Type, sh.Keyspace.Name+"/"+sh.Name)
+}
+
+// waitPrimary waits, for a bounded time, until the shard has a primary.
+func (s *Session) waitPrimary(sh *target.Shard) (*target.Endpoint, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.sh.Limits.WaitPrimary)
+	defer cancel()
+	for {
+		changed := s.sh.Targets.Changed()
+		if ks := s.sh.Targets.Current().Keyspaces[sh.Keyspace.Name]; ks != nil {
+			if now := ks.Shard(sh.Name); now != nil && now.Primary != nil {
+				return now.Primary, nil
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, errcode.New(errcode.NoPrimary, sh.Keyspace.Name+"/"+sh.Name)
+		}
+	}
+}
+
+// runFast sends the statement to one shard and forwards the answer. raw are the client's own wire bytes, or nil; then
+// body (the COM_QUERY payload without its command byte) is framed anew.
+func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
+	write := p.Class != plan.Read || p.Locks
+	if s.tx.active() {
+		return s.runInTxn(sh, p, body, raw)
+	}
+	ep, err := s.endpoint(sh, p.Class != plan.Read)
+	if err != nil {
+		return s.fail(err)
+	}
+	for attempt := 0; ; attempt++ {
+		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		if err != nil {
+			return s.fail(s.serverError(ep, err))
+		}
+		if err = s.send(c, body, raw); err == nil {
+			err = s.forward(c, wire.ResponseQuery, true)
+		}
+		var lost *lostError
+		if err == nil || !errors.As(err, &lost) {
+			return err
+		}
+		c.Discard()
+		if !write && attempt == 0 && !s.killed.Load() {
+			continue
+		}
+		return s.lostStatement(ep.Addr, lost, write)
+	}
+}
+
+// lostStatement answers a statement whose server went away. Of a write nobody can say whether it happened, so the
+// client is told just that, in the form that drivers take for a connection lost during a query.
+func (s *Session) lostStatement(addr string, lost *lostError, write bool) error {
+	if !write {
+		return s.fail(errcode.Wrap(errcode.ServerLost, lost.err, addr))
+	}
+	if err := s.fail(errcode.New(errcode.OutcomeUnknownClose)); err != nil {
+		return err
+	}
+	return fmt.Errorf("outcome of a write is unknown: %w", lost)
+}
+
+func (s *Session) serverError(ep *target.Endpoint, err error) error {
+	var my *wire.MySQLError
+	if errors.As(err, &my) {
+		return err
+	}
+	if errors.Is(err, pool.ErrExhausted) {
+		return errcode.New(errcode.PoolExhausted, ep.Alias, ep.Pool.Max())
+	}
+	return errcode.Wrap(errcode.ServerUnreachable, err, ep.Alias+" ("+ep.Addr+")")
+}
+
+// send writes a COM_QUERY to the server: the client's own bytes when there are such, else a new frame.
+func (s *Session) send(c *pool.Conn, body, raw []byte) error {
+	w := c.Wire()
+	var err error
+	switch {
+	case raw != nil:
+		err = w.WriteRaw(raw)
+	case len(body)+1 < 0xffffff:
+		n := len(body) + 1
+		s.head = [5]byte{byte(n), byte(n >> 8), byte(n >> 16), 0, wire.ComQuery}
+		err = w.WriteRaw2(s.head[:], body)
+	default:
+		w.SetSeq(0)
+		s.out = append(append(s.out[:0], wire.ComQuery), body...)
+		if err = w.WritePacket(s.out); err == nil {
+			err = w.Flush()
+		}
+	}
+	if err != nil {
+		return &lostError{err: err}
+	}
+	return nil
+}
+
+// forward copies one whole response from the server to the client, undecoded. With release, the connection goes back
+// to its pool as soon as its last byte was read, unless a transaction has to keep it. A *lostError means that the
+// server's connection broke before anything reached the client; any other error ends the session.
+func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) error {
+	w := c.Wire()
+	buf := s.getBuf()
+	s.cur.Store(c)
+	s.scan.Reset(kind, c.Caps())
+	sent := false
+	for {
+		n, err := w.ReadRaw(buf)
+		if err != nil {
+			s.cur.Store(nil)
+			if !sent {
+				return &lostError{sent: true, err: err}
+			}
+			c.Discard()
+			return fmt.Errorf("server connection broke in the middle of a result: %w", err)
+		}
+		used, done, err := s.scan.Feed(buf[:n])
+		if err != nil || done && used != n {
+			s.cur.Store(nil)
+			c.Discard()
+			return fmt.Errorf("server %s sent what is no MySQL response: %w", c.Pool().Addr(), errOr(err, wire.ErrMalformed))
+		}
+		if done {
+			s.cur.Store(nil)
+			if s.scan.LocalInfile {
+				return s.relayInfile(c, buf[:n])
+			}
+			if s.scan.IsErr || s.scan.Warnings > 0 || s.scan.InsertID > 0 {
+				s.afterOdd(c)
+			} else {
+				s.afterPlain()
+			}
+			if release {
+				s.giveBack(c)
+			}
+			return s.conn.WriteRaw(buf[:n])
+		}
+		sent = true
+		if err := s.conn.WriteRaw(buf[:n]); err != nil {
+			// The rest of the result is of no use to anybody: the server notices when its connection closes.
+			c.Discard()
+			s.cur.Store(nil)
+			return err
+		}
+	}
+}
+
+func errOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// afterPlain takes note of a result without error, warnings and generated ids.
+func (s *Session) afterPlain() {
+	if len(s.warnings) > 0 {
+		s.warnings = s.warnings[:0]
+	}
+	if s.scan.HadResultSet {
+		s.rowCount = -1
+		s.foundRows = s.scan.Rows
+	} else {
+		s.rowCount = int64(s.scan.Affected)
+	}
+}
+
+// afterOdd takes note of everything else, and fetches the warnings while the connection that has them is here.
+func (s *Session) afterOdd(c *pool.Conn) {
+	s.afterPlain()
+	if s.scan.IsErr {
+		s.rowCount = -1
+		s.warnings = append(s.warnings[:0], warning{"Error", s.scan.Errno, s.scan.ErrorText()})
+		return
+	}
+	if !s.scan.HadResultSet && s.scan.InsertID > 0 {
+		s.lastInsertID = s.scan.InsertID
+	}
+	if s.scan.Warnings > 0 {
+		s.fetchWarnings(c)
+	}
+}
+
+// maxWarnings is how many warnings are kept of one statement, as max_error_count.
+const maxWarnings = 1024
+
+func (s *Session) fetchWarnings(c *pool.Conn) {
+	s.warnings = s.warnings[:0]
+	rows, err := c.Query(s.ctx, "SHOW WARNINGS")
+	if err != nil {
+		c.Dirty = true
+		return
+	}
+	defer rows.Close()
+	for rows.Next() && len(s.warnings) < maxWarnings {
+		v := rows.Values()
+		if len(v) < 3 {
+			return
+		}
+		s.warnings = append(s.warnings, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
+	}
+}
+
+// giveBack returns a connection after an autocommit statement, or makes it part of the session's transaction if the
+// server says that one is open there now.
+func (s *Session) giveBack(c *pool.Conn) {
+	if s.scan.Status&wire.StatusInTrans != 0 && !s.scan.IsErr {
+		s.tx.adopt(c)
+		return
+	}
+	if s.tx.reserved {
+		s.tx.keep(c)
+		return
+	}
+	c.Release()
+}

@@ -1,0 +1,321 @@
+package session
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+)
+
+// isOwn tells the statements that the session answers itself, or takes apart itself.
+func (s *Session) isOwn(stmt parse.Statement) bool {
+	switch st := stmt.(type) {
+	case *parse.SetStmt:
+		return st.Special != "STATEMENT"
+	case *parse.UseStmt, *parse.TxnStmt, *parse.KillStmt, *parse.LockTablesStmt, *parse.PrepareStmt,
+		*parse.ExecuteStmt, *parse.DeallocateStmt, *parse.VSchemaStmt, *parse.LoadDataStmt, *parse.DoStmt:
+		return true
+	case *parse.ShowStmt:
+		return s.ownShow(st)
+	case *parse.ExplainStmt:
+		return st.Format == "PELORUS"
+	case *parse.OtherStmt:
+		return len(st.Words) > 0 && (st.Words[0] == "FLUSH" || st.Words[0] == "XA" || st.Words[0] == "SHUTDOWN" || st.Words[0] == "RESET")
+	}
+	return false
+}
+
+// own runs a statement of isOwn.
+func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, more bool) error {
+	switch st := stmt.(type) {
+	case *parse.SetStmt:
+		return s.set(snap, st, sql, more)
+	case *parse.UseStmt:
+		if err := s.use(st.DB); err != nil {
+			return s.failMore(err)
+		}
+		return s.done(more)
+	case *parse.TxnStmt:
+		return s.txnStmt(st, sql, more)
+	case *parse.KillStmt:
+		return s.kill(snap, st, sql)
+	case *parse.LockTablesStmt:
+		return s.lockTables(snap, st, sql, more)
+	case *parse.PrepareStmt:
+		return s.sqlPrepare(st, more)
+	case *parse.ExecuteStmt:
+		return s.sqlExecute(snap, st, sql, more)
+	case *parse.DeallocateStmt:
+		return s.sqlDeallocate(st, more)
+	case *parse.VSchemaStmt:
+		return s.alterVSchema(sql, more)
+	case *parse.LoadDataStmt:
+		return s.loadData(snap, st, sql)
+	case *parse.DoStmt:
+		for _, e := range st.Exprs {
+			if _, err := s.evaluate(snap, e, sql); err != nil {
+				return s.failMore(err)
+			}
+		}
+		return s.done(more)
+	case *parse.ShowStmt:
+		return s.show(snap, st, more)
+	case *parse.ExplainStmt:
+		return s.explain(snap, st, sql, more)
+	case *parse.OtherStmt:
+		return s.other(st, more)
+	}
+	return s.failMore(errcode.New(errcode.InternalFault, "statement of the session's own has no code"))
+}
+
+// done answers OK to a statement that changed nothing on servers.
+func (s *Session) done(more bool) error {
+	s.rowCount = 0
+	s.warnings = s.warnings[:0]
+	return s.okMore(wire.OK{}, more)
+}
+
+// other answers statements about a server as such, which a sharded database has not.
+func (s *Session) other(st *parse.OtherStmt, more bool) error {
+	switch st.Words[0] {
+	case "XA":
+		return s.failMore(errcode.New(errcode.XAForbidden))
+	case "FLUSH":
+		if len(st.Words) > 1 && (st.Words[1] == "TABLES" || st.Words[1] == "TABLE" || st.Words[1] == "STATUS" || st.Words[1] == "LOCAL" || st.Words[1] == "NO_WRITE_TO_BINLOG") &&
+			(len(st.Words) < 3 || st.Words[2] != "WITH") {
+			return s.done(more) // a hint to close files: the servers do that by themselves
+		}
+		return s.failMore(errcode.New(errcode.PrivilegeNeeded, "RELOAD"))
+	default:
+		return s.failMore(errcode.New(errcode.PrivilegeNeeded, "SUPER"))
+	}
+}
+
+// explain answers EXPLAIN FORMAT=PELORUS: how the statement would be routed.
+func (s *Session) explain(snap *target.Snapshot, st *parse.ExplainStmt, sql []byte, more bool) error {
+	body := bytes.Clone(st.BodySpan.Text(sql))
+	_, slots, _ := parse.Fingerprint(body, s.mode, nil)
+	stmt, err := parse.Parse(body, s.mode)
+	if err != nil {
+		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
+	}
+	if s.isOwn(stmt) {
+		return s.table(more, []string{"plan"}, [][]string{{"answered by the gateway"}})
+	}
+	p, err := plan.Build(body, slots, stmt, s.env(snap))
+	if err != nil {
+		return s.failMore(err)
+	}
+	var rows [][]string
+	for line := range strings.SplitSeq(strings.TrimRight(p.Explain(), "\n"), "\n") {
+		rows = append(rows, []string{line})
+	}
+	if p.Fast != nil {
+		if sh, err := s.resolveFast(snap, p.Fast, body, slots, nil); err == nil {
+			where := sh.Keyspace.Name + "/" + sh.Name
+			if sh.Primary != nil {
+				where += " at " + sh.Primary.Alias
+			}
+			rows = append(rows, []string{"to " + where})
+		}
+	}
+	return s.table(more, []string{"plan"}, rows)
+}
+
+// alterVSchema runs ALTER VSCHEMA.
+func (s *Session) alterVSchema(sql []byte, more bool) error {
+	if s.scope.Keyspace == "" {
+		return s.failMore(errcode.New(errcode.NoKeyspace))
+	}
+	changed := s.sh.Targets.Changed()
+	if err := s.sh.Admin.AlterVSchema(s.ctx, s.scope.Keyspace, string(sql)); err != nil {
+		return s.failMore(err)
+	}
+	// The client expects its next statement to see the change: wait for the watch, for a bounded time.
+	s.awaitChange(changed)
+	return s.done(more)
+}
+
+// lockTables runs LOCK TABLES and UNLOCK TABLES on every shard of the keyspace.
+func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sql []byte, more bool) error {
+	if err := s.commit(); err != nil {
+		return s.failMore(err)
+	}
+	if st.Unlock {
+		for _, p := range s.tx.parts {
+			if _, err := p.conn.Exec(s.ctx, "UNLOCK TABLES"); err != nil {
+				return s.failMore(err)
+			}
+		}
+		s.unreserve()
+		return s.done(more)
+	}
+	ks := snap.Keyspaces[s.scope.Keyspace]
+	if len(st.Tables) > 0 && st.Tables[0].Schema.Name != "" {
+		ks = snap.Keyspaces[st.Tables[0].Schema.Name]
+	}
+	if ks == nil {
+		return s.failMore(errcode.New(errcode.NoKeyspace))
+	}
+	for _, t := range st.Tables {
+		if t.Schema.Name != "" && t.Schema.Name != ks.Name {
+			return s.failMore(errcode.New(errcode.CrossKeyspace, ks.Name+", "+t.Schema.Name))
+		}
+	}
+	s.tx.reserved = true
+	for _, sh := range ks.Shards {
+		p, err := s.part(s.ctx, sh, false)
+		if err == nil {
+			_, err = p.conn.Exec(s.ctx, string(sql))
+		}
+		if err != nil {
+			s.unreserve()
+			return s.failMore(err)
+		}
+	}
+	return s.done(more)
+}
+
+// kill runs KILL [QUERY] id.
+func (s *Session) kill(snap *target.Snapshot, st *parse.KillStmt, sql []byte) error {
+	text, err := s.setValue(snap, st.ID, sql)
+	if err != nil {
+		return s.failMore(err)
+	}
+	return s.killStatement(parseUint([]byte(strings.Trim(text, "'\""))), st.Query)
+}
+
+func (s *Session) killStatement(id uint64, queryOnly bool) error {
+	victim := s.sh.Registry.find(id)
+	if victim == nil {
+		return s.failMore(errcode.New(errcode.NoSuchThread, id))
+	}
+	if victim.login.User != s.login.User {
+		return s.failMore(errcode.New(errcode.NotYourThread, id))
+	}
+	victim.Kill(queryOnly)
+	if victim == s && !queryOnly {
+		return errQuit
+	}
+	return s.ok(wire.OK{})
+}
+
+// SQL-level prepared statements keep their text; EXECUTE writes the variables' values into it.
+
+func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
+	text := st.Text
+	if st.Var != "" {
+		v, ok := s.userVars[strings.ToLower(st.Var)]
+		if !ok || v == "NULL" {
+			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
+		}
+		slot := parse.Slot{End: int32(len(v)), Kind: parse.SlotString, Escaped: true}
+		text = string(parse.Unquote([]byte(v), slot, s.mode, nil))
+	}
+	if _, err := parse.Parse([]byte(text), s.mode); err != nil {
+		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
+	}
+	if len(s.sqlPrep) >= s.sh.Limits.MaxPrepared {
+		return s.failMore(errcode.New(errcode.TooManyStatements, s.sh.Limits.MaxPrepared))
+	}
+	if s.sqlPrep == nil {
+		s.sqlPrep = map[string]string{}
+	}
+	s.sqlPrep[strings.ToLower(st.Name.Name)] = text
+	return s.done(more)
+}
+
+func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {
+	var text string
+	if st.Immediate != nil {
+		v, err := s.setValue(snap, st.Immediate, sql)
+		if err != nil {
+			return s.failMore(err)
+		}
+		text = string(parse.Unquote([]byte(v), parse.Slot{End: int32(len(v)), Kind: parse.SlotString, Escaped: true}, s.mode, nil))
+	} else {
+		t, ok := s.sqlPrep[strings.ToLower(st.Name.Name)]
+		if !ok {
+			return s.failMore(errcode.New(errcode.UnknownStatement, st.Name.Name))
+		}
+		text = t
+	}
+	_, slots, ok := parse.Fingerprint([]byte(text), s.mode, nil)
+	if !ok {
+		return s.failMore(errcode.New(errcode.SyntaxError, "the prepared text can't be read"))
+	}
+	values := make([][]byte, len(st.Vars))
+	for i, v := range st.Vars {
+		values[i] = []byte("NULL")
+		if lit, ok := s.userVars[strings.ToLower(v)]; ok {
+			values[i] = []byte(lit)
+		}
+	}
+	full, n := writeParams([]byte(text), slots, values)
+	if n != len(values) {
+		return s.failMore(errcode.New(errcode.BadParameterCount, n, len(values)))
+	}
+	return s.query(full, nil, more)
+}
+
+func (s *Session) sqlDeallocate(st *parse.DeallocateStmt, more bool) error {
+	name := strings.ToLower(st.Name.Name)
+	if _, ok := s.sqlPrep[name]; !ok {
+		return s.failMore(errcode.New(errcode.UnknownStatement, st.Name.Name))
+	}
+	delete(s.sqlPrep, name)
+	return s.done(more)
+}
+
+// writeParams replaces the parameters of a text by literals, and says how many parameters there are.
+func writeParams(sql []byte, slots []parse.Slot, values [][]byte) ([]byte, int) {
+	out := make([]byte, 0, len(sql)+64)
+	at, n := 0, 0
+	for _, sl := range slots {
+		if sl.Kind != parse.SlotParam {
+			continue
+		}
+		if n < len(values) {
+			out = append(append(out, sql[at:sl.Start]...), values[n]...)
+			at = int(sl.End)
+		}
+		n++
+	}
+	return append(out, sql[at:]...), n
+}
+
+// oneValue is a sink that keeps the first value as a literal.
+type oneValue struct {
+	col  wire.Column
+	text string
+	rows int
+}
+
+// Columns keeps the first column's type.
+func (v *oneValue) Columns(cols []wire.Column) error {
+	if len(cols) > 0 {
+		v.col = cols[0]
+	}
+	return nil
+}
+
+// Row keeps the first row.
+func (v *oneValue) Row(values [][]byte) error {
+	if v.rows++; v.rows == 1 && len(values) > 0 {
+		v.text = literal(v.col, values[0])
+	}
+	return nil
+}
+
+// RawRow decodes a text row and keeps it.
+func (v *oneValue) RawRow(row []byte) error {
+	values, err := wire.ParseTextRow(row, nil)
+	if err != nil {
+		return err
+	}
+	return v.Row(values)
+}

@@ -1,0 +1,515 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
+)
+
+// preparedStmt is a prepared statement of one session.
+type preparedStmt struct {
+	id     uint32
+	text   *pool.Statement
+	sql    []byte
+	slots  []parse.Slot
+	scope  *scope
+	mode   parse.Mode
+	params int
+	types  []wire.ParamType // of the last EXECUTE that sent them
+	long   map[uint16][]byte
+	// plan is what fast EXECUTEs go by, for the snapshot version it was made for. nil: the statement is executed as text.
+	plan    *plan.Plan
+	version uint64
+	values  []vindex.Value
+}
+
+// StatementTable shares the texts of prepared statements between sessions, so that a server's connection prepares
+// each once. Safe for concurrent use.
+type StatementTable struct {
+	mu sync.Mutex
+	m  map[string]*pool.Statement
+}
+
+// NewStatementTable makes an empty table.
+func NewStatementTable() *StatementTable { return &StatementTable{m: map[string]*pool.Statement{}} }
+
+func (t *StatementTable) retain(sql string) *pool.Statement {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.m[sql]
+	if s == nil {
+		s = &pool.Statement{SQL: sql}
+		t.m[sql] = s
+	}
+	s.Retain()
+	return s
+}
+
+func (t *StatementTable) drop(s *pool.Statement) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.Drop() {
+		delete(t.m, s.SQL)
+	}
+}
+
+// comPrepare prepares a statement: a server says what its parameters and columns are, the gateway gives the id.
+func (s *Session) comPrepare(payload []byte) error {
+	sql := append([]byte(nil), payload[1:]...)
+	if len(s.prepared) >= s.sh.Limits.MaxPrepared {
+		return s.fail(errcode.New(errcode.TooManyStatements, s.sh.Limits.MaxPrepared))
+	}
+	snap := s.sh.Targets.Current()
+	_, slots, ok := parse.Fingerprint(sql, s.mode, nil)
+	if !ok {
+		return s.fail(errcode.New(errcode.SyntaxError, "the statement can't be read"))
+	}
+	stmt, err := parse.Parse(sql, s.mode)
+	if err != nil {
+		return s.fail(errcode.New(errcode.SyntaxError, err.Error()))
+	}
+	st := &preparedStmt{sql: sql, slots: slots, scope: s.scope, mode: s.mode}
+	for _, sl := range slots {
+		if sl.Kind == parse.SlotParam {
+			st.params++
+		}
+	}
+	if s.isOwn(stmt) {
+		return s.keepPrepared(st, nil, nil)
+	}
+	u, err := s.substitute(stmt, sql, slots)
+	if err != nil {
+		return s.fail(err)
+	}
+	text := sql
+	if u.changed {
+		text = u.sql
+	}
+	p, err := plan.Build(sql, slots, stmt, s.env(snap))
+	if err != nil {
+		return s.fail(err)
+	}
+	if !u.changed && !u.pins() && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
+		st.plan, st.version = p, snap.Version
+	}
+	if p.Class == plan.DDL {
+		return s.keepPrepared(st, nil, nil)
+	}
+	sh, err := s.prepareShard(snap, p)
+	if err != nil {
+		return s.fail(err)
+	}
+	st.text = s.sh.Stmts.retain(string(text))
+	params, cols, err := s.describe(sh, st.text)
+	if err != nil {
+		s.sh.Stmts.drop(st.text)
+		return s.fail(err)
+	}
+	return s.keepPrepared(st, params, cols)
+}
+
+// prepareShard chooses the shard that describes a statement: any that has its tables.
+func (s *Session) prepareShard(snap *target.Snapshot, p *plan.Plan) (*target.Shard, error) {
+	name := s.scope.Keyspace
+	if p.Fast != nil {
+		name = p.Fast.Keyspace
+	} else if len(p.Tables) > 0 {
+		for i := range p.Tables[0] {
+			if p.Tables[0][i] == '.' {
+				name = p.Tables[0][:i]
+				break
+			}
+		}
+	}
+	ks := snap.Keyspaces[name]
+	if ks == nil {
+		for _, n := range snap.Names() {
+			if k := snap.Keyspaces[n]; len(k.Shards) > 0 {
+				ks = k
+				break
+			}
+		}
+	}
+	if ks == nil || len(ks.Shards) == 0 {
+		return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
+	}
+	return ks.Shards[0], nil
+}
+
+// describe prepares the text on a connection of the shard and returns the definitions of its parameters and columns.
+func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols []wire.Column, err error) {
+	if p := s.tx.find(sh); p != nil {
+		return s.describeOn(p.conn, text)
+	}
+	ep, err := s.endpoint(sh, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	for attempt := 0; ; attempt++ {
+		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		if err != nil {
+			return nil, nil, s.serverError(ep, err)
+		}
+		params, cols, err = s.describeOn(c, text)
+		var my *wire.MySQLError
+		if err == nil || errors.As(err, &my) {
+			c.Release()
+			return params, cols, err
+		}
+		c.Discard()
+		if attempt > 0 {
+			return nil, nil, errcode.Wrap(errcode.ServerLost, err, ep.Addr)
+		}
+	}
+}
+
+func (s *Session) describeOn(c *pool.Conn, text *pool.Statement) (params, cols []wire.Column, err error) {
+	if id, ok := c.Handle(text); ok {
+		if err := c.CloseStmt(id); err != nil {
+			return nil, nil, err
+		}
+		c.Forget(text)
+	}
+	ps, err := c.PrepareText(s.ctx, text.SQL)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ps.Params, ps.Columns, s.keepHandle(c, text, ps.ID)
+}
+
+func (s *Session) keepHandle(c *pool.Conn, text *pool.Statement, id uint32) error {
+	if old, evict := c.Keep(text, id); evict {
+		return c.CloseStmt(old)
+	}
+	return nil
+}
+
+// keepPrepared stores the statement and sends COM_STMT_PREPARE's answer.
+func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) error {
+	s.nextStmt++
+	st.id = s.nextStmt
+	if s.prepared == nil {
+		s.prepared = map[uint32]*preparedStmt{}
+	}
+	s.prepared[st.id] = st
+	if params == nil && st.params > 0 {
+		params = make([]wire.Column, st.params)
+		for i := range params {
+			params[i] = wire.Column{Name: "?", Charset: 63, Type: wire.TypeVarString}
+		}
+	}
+	head := make([]byte, 12)
+	binary.LittleEndian.PutUint32(head[1:], st.id)
+	binary.LittleEndian.PutUint16(head[5:], uint16(len(cols)))
+	binary.LittleEndian.PutUint16(head[7:], uint16(len(params)))
+	if err := s.conn.WritePacket(head); err != nil {
+		return err
+	}
+	for _, list := range [2][]wire.Column{params, cols} {
+		for i := range list {
+			s.out = wire.AppendColumn(s.out[:0], &list[i], s.caps)
+			if err := s.conn.WritePacket(s.out); err != nil {
+				return err
+			}
+		}
+		if len(list) > 0 && s.caps&wire.ClientDeprecateEOF == 0 {
+			s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
+			if err := s.conn.WritePacket(s.out); err != nil {
+				return err
+			}
+		}
+	}
+	return s.conn.Flush()
+}
+
+func (s *Session) stmtOf(payload []byte) *preparedStmt {
+	if len(payload) < 5 {
+		return nil
+	}
+	id := binary.LittleEndian.Uint32(payload[1:])
+	if id == 0xffffffff && s.sh.MariaDB {
+		id = s.nextStmt // MariaDB: the statement that was prepared last
+	}
+	return s.prepared[id]
+}
+
+func (s *Session) unknownStmt(payload []byte) error {
+	id := "?"
+	if len(payload) >= 5 {
+		id = fmt.Sprint(binary.LittleEndian.Uint32(payload[1:]))
+	}
+	return s.fail(errcode.New(errcode.UnknownStatement, id))
+}
+
+func (s *Session) comClose(payload []byte) {
+	if st := s.stmtOf(payload); st != nil {
+		s.dropPrepared(st)
+	}
+}
+
+func (s *Session) dropPrepared(st *preparedStmt) {
+	if st.text != nil {
+		s.sh.Stmts.drop(st.text)
+	}
+	delete(s.prepared, st.id)
+}
+
+func (s *Session) closePrepared() {
+	for _, st := range s.prepared {
+		s.dropPrepared(st)
+	}
+}
+
+func (s *Session) comStmtReset(payload []byte) error {
+	st := s.stmtOf(payload)
+	if st == nil {
+		return s.unknownStmt(payload)
+	}
+	st.long = nil
+	return s.ok(wire.OK{})
+}
+
+// comFetch answers COM_STMT_FETCH: the gateway never leaves a cursor open, so there is nothing to fetch from.
+func (s *Session) comFetch(payload []byte) error {
+	return s.unknownStmt(payload)
+}
+
+// comLongData keeps a piece of a long parameter. There is no answer, not even to an unknown statement.
+func (s *Session) comLongData(payload []byte) {
+	st := s.stmtOf(payload)
+	if st == nil || len(payload) < 7 {
+		return
+	}
+	if st.long == nil {
+		st.long = map[uint16][]byte{}
+	}
+	i := binary.LittleEndian.Uint16(payload[5:])
+	total := 0
+	for _, d := range st.long {
+		total += len(d)
+	}
+	if total+len(payload)-7 > s.sh.Limits.MaxPacket || int(i) >= st.params {
+		st.long[0xffff] = nil // remembered: EXECUTE refuses
+		return
+	}
+	st.long[i] = append(st.long[i], payload[7:]...)
+	if st.long[i] == nil {
+		st.long[i] = []byte{}
+	}
+}
+
+// comExecute runs a prepared statement.
+func (s *Session) comExecute(payload, raw []byte) error {
+	st := s.stmtOf(payload)
+	if st == nil {
+		return s.unknownStmt(payload)
+	}
+	ex, err := wire.ParseStmtExecute(payload, st.params, st.types, s.caps)
+	if err != nil {
+		return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
+	}
+	if ex.NewTypes {
+		st.types = append(st.types[:0], ex.Types()...)
+	}
+	snap := s.sh.Targets.Current()
+	if p := s.preparedPlan(snap, st); p != nil && len(st.long) == 0 {
+		sh, err := s.resolveFast(snap, p.Fast, st.sql, st.slots, st.vindexValues(&ex))
+		if err == nil {
+			return s.executeFast(sh, p, st, &ex)
+		}
+		if !errors.Is(err, errNotFast) {
+			return s.fail(err)
+		}
+	}
+	return s.executeText(st, &ex)
+}
+
+// preparedPlan returns the fast plan of a statement, made again when the topology changed.
+func (s *Session) preparedPlan(snap *target.Snapshot, st *preparedStmt) *plan.Plan {
+	if st.plan == nil || st.scope != s.scope || st.mode != s.mode {
+		return nil
+	}
+	if st.version != snap.Version {
+		stmt, err := parse.Parse(st.sql, st.mode)
+		if err != nil {
+			return nil
+		}
+		p, err := plan.Build(st.sql, st.slots, stmt, s.env(snap))
+		if err != nil || p.Fast == nil || p.Fast.Rewrite != nil {
+			return nil
+		}
+		st.plan, st.version = p, snap.Version
+	}
+	return st.plan
+}
+
+// vindexValues returns the parameters as a vindex sees them. The result is valid until the next call.
+func (st *preparedStmt) vindexValues(ex *wire.Execute) []vindex.Value {
+	st.values = st.values[:0]
+	for i := range ex.Params {
+		st.values = append(st.values, paramValue(&ex.Params[i]))
+	}
+	return st.values
+}
+
+func paramValue(p *wire.Param) vindex.Value {
+	if p.Null {
+		return vindex.Value{Kind: vindex.Null}
+	}
+	text := p.Text()
+	switch p.Type {
+	case wire.TypeTiny, wire.TypeShort, wire.TypeInt24, wire.TypeLong, wire.TypeLongLong, wire.TypeYear:
+		if p.Unsigned {
+			return vindex.Value{Kind: vindex.Uint, Raw: text}
+		}
+		return vindex.Value{Kind: vindex.Int, Raw: text}
+	case wire.TypeFloat, wire.TypeDouble:
+		if whole(text) {
+			return vindex.Value{Kind: vindex.Int, Raw: text} // drivers that know only doubles send ids as such
+		}
+		return vindex.Value{Kind: vindex.Float, Raw: text}
+	case wire.TypeDecimal, wire.TypeNewDecimal:
+		return vindex.Value{Kind: vindex.Decimal, Raw: text}
+	case wire.TypeTinyBlob, wire.TypeBlob, wire.TypeMediumBlob, wire.TypeLongBlob:
+		return vindex.Value{Kind: vindex.Binary, Raw: text}
+	}
+	return vindex.Value{Kind: vindex.Text, Raw: text}
+}
+
+func whole(text []byte) bool {
+	for i, b := range text {
+		if (b < '0' || b > '9') && (i > 0 || b != '-') {
+			return false
+		}
+	}
+	return len(text) > 0
+}
+
+// executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
+func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
+	write := p.Class != plan.Read
+	if s.tx.active() {
+		if err := s.mayWrite(sh, write); err != nil {
+			return s.fail(err)
+		}
+		pt, err := s.part(s.ctx, sh, write)
+		if err != nil {
+			return s.fail(err)
+		}
+		if err := s.beginOn(s.ctx, pt); err != nil {
+			return s.partLost(pt, err)
+		}
+		if err := s.executeOn(pt.conn, st, ex, false); err != nil {
+			var my *wire.MySQLError
+			var lost *lostError
+			if errors.As(err, &my) || errors.As(err, &lost) {
+				return s.partLost(pt, err)
+			}
+			s.dropPart(pt)
+			return err
+		}
+		if p.Class == plan.Write && !s.scan.IsErr {
+			pt.wrote = true
+			if text, n := s.paramText(st, ex); n == st.params {
+				s.record(pt, text, s.scan.InsertID)
+			}
+		}
+		s.afterInTxn(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
+		return nil
+	}
+	ep, err := s.endpoint(sh, write)
+	if err != nil {
+		return s.fail(err)
+	}
+	for attempt := 0; ; attempt++ {
+		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		if err != nil {
+			return s.fail(s.serverError(ep, err))
+		}
+		err = s.executeOn(c, st, ex, true)
+		var lost *lostError
+		var my *wire.MySQLError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &my): // PREPARE was refused
+			c.Release()
+			return s.fail(err)
+		case !errors.As(err, &lost):
+			return err
+		}
+		c.Discard()
+		if (!write || !lost.sent) && attempt == 0 && !s.killed.Load() {
+			continue
+		}
+		return s.lostStatement(ep.Addr, lost, write && lost.sent)
+	}
+}
+
+// executeOn makes sure that the connection has a handle, sends COM_STMT_EXECUTE and forwards the answer.
+func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, release bool) error {
+	id, ok := c.Handle(st.text)
+	if !ok {
+		ps, err := c.PrepareText(s.ctx, st.text.SQL)
+		if err != nil {
+			var my *wire.MySQLError
+			if errors.As(err, &my) {
+				return err
+			}
+			return &lostError{err: err}
+		}
+		id = ps.ID
+		if err := s.keepHandle(c, st.text, id); err != nil {
+			return &lostError{err: err}
+		}
+	}
+	w := c.Wire()
+	s.out = wire.AppendStmtExecute(s.out[:0], id, ex)
+	w.SetSeq(0)
+	err := w.WritePacket(s.out)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		return &lostError{err: err}
+	}
+	return s.forward(c, wire.ResponseQuery, release)
+}
+
+// paramText returns the statement with its parameters written in.
+func (s *Session) paramText(st *preparedStmt, ex *wire.Execute) ([]byte, int) {
+	values := make([][]byte, len(ex.Params))
+	for i := range ex.Params {
+		if d, ok := st.long[uint16(i)]; ok {
+			values[i] = wire.AppendBlobSQL(nil, d, ex.Params[i].Type)
+			continue
+		}
+		values[i] = ex.Params[i].AppendSQL(nil)
+	}
+	return writeParams(st.sql, st.slots, values)
+}
+
+// executeText runs a prepared statement as text, with binary rows for the client.
+func (s *Session) executeText(st *preparedStmt, ex *wire.Execute) error {
+	if _, bad := st.long[0xffff]; bad {
+		st.long = nil
+		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
+	}
+	text, n := s.paramText(st, ex)
+	st.long = nil
+	if n != st.params {
+		return s.fail(errcode.New(errcode.BadParameterCount, st.params, n))
+	}
+	s.binary = true
+	defer func() { s.binary = false }()
+	return s.query(text, nil, false)
+}

@@ -1,0 +1,312 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+)
+
+// comQuery runs the one or several statements of a COM_QUERY.
+func (s *Session) comQuery(payload, raw []byte) error {
+	sql := payload[1:]
+	if s.qattrs {
+		var err error
+		if sql, err = wire.StripQueryAttributes(payload); err != nil {
+			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
+		}
+		raw = nil
+	}
+	if bytes.IndexByte(sql, ';') >= 0 {
+		return s.several(sql, raw)
+	}
+	return s.query(sql, raw, false)
+}
+
+// several runs statements that are separated by semicolons, if the client may send such.
+func (s *Session) several(sql, raw []byte) error {
+	for {
+		first, rest, err := parse.Split(sql, s.mode)
+		if err != nil || rest >= len(sql) || emptyStatement(sql[rest:], s.mode) {
+			return s.query(sql, raw, false)
+		}
+		if !s.multi {
+			return s.fail(errcode.New(errcode.MultiStatementsOff))
+		}
+		// Commands after this one are read into the same buffer only after the whole answer, so sql stays valid.
+		if err := s.query(first.Text(sql), nil, true); err != nil {
+			return err
+		}
+		if s.failed {
+			return s.conn.Flush()
+		}
+		sql, raw = sql[rest:], nil
+	}
+}
+
+func emptyStatement(sql []byte, mode parse.Mode) bool {
+	return len(bytes.Trim(sql, " \t\r\n;")) == 0
+}
+
+// query runs one statement. more says that another follows in the same command, so its answer must say so too; then
+// the answer is not flushed.
+func (s *Session) query(sql, raw []byte, more bool) error {
+	s.failed = false
+	snap := s.sh.Targets.Current()
+	shape, slots, ok := parse.Fingerprint(sql, s.mode, s.slots[:0])
+	s.slots = slots
+	if !ok {
+		return s.slow(snap, sql, raw, nil, nil, more)
+	}
+	key := planKey{shape, s.scope, s.mode}
+	e := s.sh.Plans.get(key, snap.Version)
+	if e == nil || e.plan != nil && !e.fits(sql, slots) {
+		return s.slow(snap, sql, raw, slots, &key, more)
+	}
+	return s.run(snap, e, sql, raw, slots, more)
+}
+
+// run executes a cached entry.
+func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []parse.Slot, more bool) error {
+	if e.stmt != nil {
+		return s.own(snap, e.stmt, sql, more)
+	}
+	p := e.plan
+	if p.Fast != nil && !more && !s.binary {
+		sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
+		if err == nil {
+			if p.Fast.Rewrite != nil {
+				s.rewritten = p.Fast.Rewrite.Append(s.rewritten[:0], sql, slots)
+				sql, raw = s.rewritten, nil
+			}
+			return s.runFast(sh, p, sql, raw)
+		}
+		if !errors.Is(err, errNotFast) {
+			return s.fail(err)
+		}
+	}
+	return s.execute(snap, p, sql, slots, more)
+}
+
+// slow parses and plans a statement, keeps the plan if it can serve others, and runs it.
+func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, key *planKey, more bool) error {
+	stmt, err := parse.Parse(sql, s.mode)
+	if err != nil {
+		return s.unparsed(snap, sql, raw, slots, err, more)
+	}
+	if s.isOwn(stmt) {
+		if key != nil && len(slots) == 0 {
+			if _, ok := stmt.(*parse.TxnStmt); ok {
+				s.sh.Plans.put(*key, snap.Version, &entry{stmt: stmt})
+			}
+		}
+		return s.own(snap, stmt, sql, more)
+	}
+	sub, err := s.substitute(stmt, sql, slots)
+	if err != nil {
+		return s.failMore(err)
+	}
+	if sub.changed {
+		// The text is now this session's alone: plan it afresh and don't keep it.
+		sql, raw, key = sub.sql, nil, nil
+		if _, slots, _ = parse.Fingerprint(sql, s.mode, nil); slots == nil {
+			slots = []parse.Slot{}
+		}
+		if stmt, err = parse.Parse(sql, s.mode); err != nil {
+			return s.failMore(err)
+		}
+	}
+	p, err := plan.Build(sql, slots, stmt, s.env(snap))
+	if err != nil {
+		return s.failMore(err)
+	}
+	if p.Class == plan.DDL || implicitCommit(stmt) {
+		if err := s.commitForDDL(stmt); err != nil {
+			return s.failMore(err)
+		}
+	}
+	if sub.pins() {
+		return s.runPinned(snap, p, stmt, sub, sql, slots, more)
+	}
+	e := &entry{plan: p}
+	if key != nil && !p.NoCache {
+		s.sh.Plans.put(*key, snap.Version, e)
+	}
+	return s.run(snap, e, sql, raw, slots, more)
+}
+
+// unparsed sends a statement that the parser does not know to the one server that can judge it, if there is only one.
+func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, err error, more bool) error {
+	if len(bytes.TrimSpace(sql)) == 0 || emptyStatement(sql, s.mode) {
+		return s.failMore(errcode.New(errcode.EmptyQuery))
+	}
+	ks := snap.Keyspaces[s.scope.Keyspace]
+	if ks == nil || (len(ks.Shards) != 1 && s.scope.Shard == "") || more {
+		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
+	}
+	p := &plan.Plan{Class: plan.Other, Fast: &plan.Fast{Keyspace: ks.Name, Kind: plan.Unsharded}, NoCache: true}
+	sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
+	if err != nil {
+		return s.failMore(err)
+	}
+	if s.binary {
+		return s.execute(snap, p, sql, slots, more)
+	}
+	return s.runFast(sh, p, sql, raw)
+}
+
+// env is what the planner needs to know of the session.
+func (s *Session) env(snap *target.Snapshot) plan.Env {
+	return plan.Env{
+		VSchema: snap.VSchema, Keyspace: s.scope.Keyspace, Mode: s.mode, ForcedShard: s.scope.Shard,
+		Replica: s.scope.Type != "" && s.scope.Type != "primary",
+	}
+}
+
+// execute runs a plan through the executor and encodes its rows for the client.
+func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots []parse.Slot, more bool) error {
+	text := string(sql)
+	s.curText.Store(&text)
+	defer s.curText.Store(nil)
+	out := &resultWriter{s: s, binary: s.binary}
+	r := &runner{s: s, snap: snap}
+	ok, err := s.runPlan(r, p, sql, slots, out)
+	if err == nil && s.killed.Load() {
+		err = errcode.New(errcode.Killed)
+	}
+	if err != nil {
+		if derr := s.afterExecError(err); derr != nil {
+			err = derr
+		}
+		if out.started {
+			s.failed = true
+			if ferr := s.sendErr(err); ferr != nil {
+				return ferr
+			}
+			return s.conn.Flush()
+		}
+		return s.failMore(err)
+	}
+	s.warnings = s.warnings[:0]
+	if out.started {
+		s.rowCount, s.foundRows = -1, out.rows
+		return out.finish(ok, more)
+	}
+	s.rowCount = int64(ok.Affected)
+	if r.insertID != 0 {
+		ok.InsertID = r.insertID
+	}
+	if ok.InsertID != 0 {
+		s.lastInsertID = ok.InsertID
+	}
+	ok.Status = 0
+	return s.okMore(ok, more)
+}
+
+// failMore answers a statement with an error and remembers that the ones behind it must not run.
+func (s *Session) failMore(err error) error {
+	s.failed = true
+	return s.fail(err)
+}
+
+// resultWriter encodes the rows of an executor for the client, as text or binary.
+type resultWriter struct {
+	s       *Session
+	binary  bool
+	cols    []wire.Column
+	started bool
+	rows    uint64
+}
+
+// Columns begins the result.
+func (w *resultWriter) Columns(cols []wire.Column) error {
+	if w.started {
+		return nil
+	}
+	w.started, w.cols = true, cols
+	s := w.s
+	s.out = wire.AppendLenEnc(s.out[:0], uint64(len(cols)))
+	if err := s.conn.WritePacket(s.out); err != nil {
+		return err
+	}
+	for i := range cols {
+		s.out = wire.AppendColumn(s.out[:0], &cols[i], s.caps)
+		if err := s.conn.WritePacket(s.out); err != nil {
+			return err
+		}
+	}
+	if s.caps&wire.ClientDeprecateEOF == 0 {
+		s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
+		return s.conn.WritePacket(s.out)
+	}
+	return nil
+}
+
+// Row sends one row; nil values are NULL.
+func (w *resultWriter) Row(values [][]byte) error {
+	w.rows++
+	s := w.s
+	if w.binary {
+		s.out = wire.AppendBinaryRow(s.out[:0], w.cols, values)
+	} else {
+		s.out = wire.AppendTextRow(s.out[:0], values)
+	}
+	return s.conn.WritePacket(s.out)
+}
+
+// RawRow sends one row that is encoded as text already.
+func (w *resultWriter) RawRow(row []byte) error {
+	if w.binary {
+		values, err := wire.ParseTextRow(row, make([][]byte, 0, len(w.cols)))
+		if err != nil {
+			return err
+		}
+		return w.Row(values)
+	}
+	w.rows++
+	return w.s.conn.WritePacket(row)
+}
+
+func (w *resultWriter) finish(ok wire.OK, more bool) error {
+	s := w.s
+	st := s.status(more)
+	if s.caps&wire.ClientDeprecateEOF != 0 {
+		s.out = wire.AppendOK(s.out[:0], wire.OK{Status: st, Warnings: ok.Warnings}, s.caps, true)
+	} else {
+		s.out = wire.AppendEOF(s.out[:0], ok.Warnings, st)
+	}
+	if err := s.conn.WritePacket(s.out); err != nil {
+		return err
+	}
+	if more {
+		return nil
+	}
+	return s.conn.Flush()
+}
+
+// table sends a small result that the gateway makes itself. All columns are text.
+func (s *Session) table(more bool, names []string, rows [][]string) error {
+	w := &resultWriter{s: s, binary: s.binary}
+	cols := make([]wire.Column, len(names))
+	for i, n := range names {
+		cols[i] = wire.Column{Name: n, Charset: 45, Length: 1024, Type: wire.TypeVarString, Decimals: 31}
+	}
+	if err := w.Columns(cols); err != nil {
+		return err
+	}
+	values := make([][]byte, len(names))
+	for _, r := range rows {
+		for i := range values {
+			values[i] = []byte(r[i])
+		}
+		if err := w.Row(values); err != nil {
+			return err
+		}
+	}
+	s.rowCount, s.foundRows = -1, uint64(len(rows))
+	return w.finish(wire.OK{}, more)
+}

@@ -1,0 +1,431 @@
+// Package session is one client of the gateway: its commands, its state (keyspace, settings, variables, prepared
+// statements) and its transaction. Most statements take the fast path: one pass over the bytes, a cached plan, a pooled
+// connection, the client's own bytes out and the server's own bytes back.
+//
+// It does not plan (sql/plan), does not merge rows (gateway/exec), does not know where shards are (gateway/target) and
+// does not open connections (gateway/pool).
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/gateway/txn"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+)
+
+// Limits bound what one session may use.
+type Limits struct {
+	MaxPacket    int           // bytes of one command, default 64 MiB as max_allowed_packet
+	MaxRows      int           // rows that a merge may hold
+	MaxBytes     int           // bytes that a merge may hold
+	MaxPrepared  int           // prepared statements of one session
+	MaxRedoBytes int           // statements kept for the redo of one transaction
+	MaxUserVars  int           // user variables of one session
+	WaitPrimary  time.Duration // how long a statement waits for a shard that has no primary
+	IdleTimeout  time.Duration // wait_timeout: a silent client is closed after it
+	QueryTimeout time.Duration // 0: none
+	WriteTimeout time.Duration // a client that does not read is closed after it
+}
+
+// Shared is what all sessions of a gateway have in common. All parts are safe for concurrent use.
+type Shared struct {
+	Targets   *target.Watcher
+	Plans     *PlanCache
+	Settings  *SettingsTable
+	Stmts     *StatementTable
+	Registry  *Registry
+	Server    *wire.ServerConfig
+	Sequences *exec.Sequences
+	Committer *txn.Committer
+	Metrics   *Metrics
+	Admin     Admin
+	Limits    Limits
+	Cell      string
+	MariaDB   bool   // announced flavor
+	Version   string // announced version, such as 9.7.4-pelorus
+	Log       *slog.Logger
+}
+
+// Admin is what statements that change the topology need: ALTER VSCHEMA.
+type Admin interface {
+	AlterVSchema(ctx context.Context, keyspace, sql string) error
+}
+
+// Session is one client. Its methods are called by one goroutine, but for Kill and Info.
+type Session struct {
+	sh    *Shared
+	conn  *wire.Conn
+	login *wire.Login
+	id    uint32
+	host  string
+	log   *slog.Logger
+	ctx   context.Context
+
+	caps   wire.Capability
+	class  pool.Class
+	multi  bool // the client may send several statements at once
+	qattrs bool // COM_QUERY carries query attributes
+
+	scope    *scope // keyspace, forced shard, tablet type
+	mode     parse.Mode
+	vars     varList
+	settings *pool.Settings
+
+	tx       txState
+	partMu   sync.Mutex        // guards tx.parts while an executor works on several shards at once
+	userVars map[string]string // lower-case name to SQL literal
+	prepared map[uint32]*preparedStmt
+	nextStmt uint32
+	sqlPrep  map[string]string // SQL-level PREPARE: name to text
+
+	lastInsertID uint64
+	rowCount     int64
+	foundRows    uint64
+	warnings     []warning
+
+	runMu   sync.Mutex
+	running map[*pool.Conn]struct{}   // connections on which the executor works for this session
+	txLost  bool                      // a server ended the transaction in the middle of a statement
+	cur     atomic.Pointer[pool.Conn] // the connection that runs this session's statement
+	curText atomic.Pointer[string]    // what SHOW PROCESSLIST shows of slow-path statements
+	killed  atomic.Bool
+	started time.Time
+
+	scan      wire.Scanner
+	slots     []parse.Slot
+	scratch   [64]byte
+	buf       []byte // forwarding buffer, taken from bufPool while a statement runs
+	bufp      *[]byte
+	out       []byte // small encode buffer
+	head      [5]byte
+	rewritten []byte
+	binary    bool // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
+	failed    bool // the last statement was answered with an error
+}
+
+// warning is one row of SHOW WARNINGS.
+type warning struct {
+	Level string
+	Code  uint16
+	Text  string
+}
+
+// Serve runs one client connection from handshake to end. It returns when the client is gone, ctx ends or Kill was called.
+func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
+	wc := wire.NewConn(nc, sh.Limits.MaxPacket)
+	wc.SetWriteTimeout(sh.Limits.WriteTimeout)
+	id := sh.Registry.next()
+	log := sh.Log.With("conn", id)
+	login, wc2, err := wire.ServerHandshake(wc, id, sh.Server)
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			log.Info("login failed", "remote", nc.RemoteAddr(), "error", err)
+		}
+		_ = nc.Close()
+		return
+	}
+	host, _, err := net.SplitHostPort(nc.RemoteAddr().String())
+	if err != nil {
+		host = "localhost"
+	}
+	s := &Session{
+		sh: sh, conn: wc2, id: id, host: host, log: log, ctx: ctx, started: time.Now(),
+		scope: sh.Plans.scope("", "", ""),
+	}
+	defer s.close()
+	sh.Registry.add(s)
+	stop := context.AfterFunc(ctx, func() { s.Kill(false) })
+	defer stop()
+	if err := s.begin(login); err != nil {
+		s.sendErr(err)
+		_ = s.conn.Flush()
+		return
+	}
+	if err := s.loop(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errQuit) && !s.killed.Load() {
+		log.Info("client connection ended", "user", login.User, "error", err)
+	}
+}
+
+// errQuit ends a session at the client's wish.
+var errQuit = errors.New("client quit")
+
+// begin puts the session into the state after login, also after COM_CHANGE_USER.
+func (s *Session) begin(login *wire.Login) error {
+	s.login = login
+	s.caps = login.Caps
+	s.class = 0
+	if s.caps&wire.ClientDeprecateEOF != 0 {
+		s.class |= pool.DeprecateEOF
+	}
+	if s.caps&wire.ClientSessionTrack != 0 {
+		s.class |= pool.SessionTrack
+	}
+	if s.caps&wire.ClientFoundRows != 0 {
+		s.class |= pool.FoundRows
+	}
+	s.multi = s.caps&wire.ClientMultiStatements != 0
+	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
+	s.reset()
+	s.vars.names = handshakeNames(login.Charset, s.sh.MariaDB)
+	if s.caps&wire.ClientIgnoreSpace != 0 {
+		s.mode.IgnoreSpace = true
+		s.vars.set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
+	}
+	s.settings = s.sh.Settings.intern(&s.vars)
+	if login.Database != "" {
+		return s.use(login.Database)
+	}
+	return nil
+}
+
+// reset gives everything back and forgets all session state but the keyspace.
+func (s *Session) reset() {
+	s.rollbackAll()
+	s.closePrepared()
+	s.vars = varList{names: s.vars.names}
+	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: versionNumber(s.sh.Version)}
+	s.settings = s.sh.Settings.intern(&s.vars)
+	s.tx = txState{autocommit: true, mode: txn.Atomic}
+	s.userVars, s.sqlPrep = nil, nil
+	s.lastInsertID, s.rowCount, s.foundRows, s.warnings = 0, -1, 0, nil
+}
+
+func (s *Session) close() {
+	s.rollbackAll()
+	s.closePrepared()
+	s.sh.Registry.remove(s)
+	s.putBuf()
+	_ = s.conn.Close()
+}
+
+// Kill ends the session's running statement, and the session itself unless queryOnly. Safe from any goroutine.
+func (s *Session) Kill(queryOnly bool) {
+	if !queryOnly {
+		s.killed.Store(true)
+	}
+	if c := s.cur.Load(); c != nil {
+		go killOnServer(s.ctx, c, s.log)
+	}
+	s.runMu.Lock()
+	for c := range s.running {
+		go killOnServer(s.ctx, c, s.log)
+	}
+	s.runMu.Unlock()
+	if !queryOnly {
+		_ = s.conn.Close()
+	}
+}
+
+// killOnServer sends KILL QUERY for the statement that runs on the connection.
+func killOnServer(ctx context.Context, c *pool.Conn, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	k, err := c.Pool().Get(ctx, 0, nil)
+	if err != nil {
+		log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
+		return
+	}
+	if _, err := k.Exec(ctx, fmt.Sprintf("KILL QUERY %d", c.ConnectionID())); err != nil {
+		log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
+		k.Discard()
+		return
+	}
+	k.Release()
+}
+
+// loop reads commands until the client quits.
+func (s *Session) loop() error {
+	for {
+		payload, raw, err := s.conn.ReadCommand()
+		if err != nil {
+			return s.badInput(err)
+		}
+		if len(payload) == 0 {
+			return s.badInput(wire.ErrMalformed)
+		}
+		if payload[0] == wire.ComQuery {
+			err = s.comQuery(payload, raw)
+		} else {
+			err = s.command(payload, raw)
+		}
+		if err != nil {
+			return err
+		}
+		s.putBuf()
+	}
+}
+
+// badInput tells a client what was wrong with its bytes, where that is still possible, and ends the session.
+func (s *Session) badInput(err error) error {
+	switch {
+	case errors.Is(err, wire.ErrPacketTooLarge):
+		s.sendErr(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
+	case errors.Is(err, wire.ErrSequence):
+		s.sendErr(errcode.New(errcode.PacketOutOfOrder))
+	case errors.Is(err, wire.ErrMalformed):
+		s.sendErr(errcode.New(errcode.MalformedPacket, err.Error()))
+	default:
+		return err
+	}
+	_ = s.conn.Flush()
+	return err
+}
+
+// command runs any command but COM_QUERY.
+func (s *Session) command(payload, raw []byte) error {
+	switch payload[0] {
+	case wire.ComStmtExecute:
+		return s.comExecute(payload, raw)
+	case wire.ComStmtPrepare:
+		return s.comPrepare(payload)
+	case wire.ComStmtClose:
+		s.comClose(payload)
+		return nil
+	case wire.ComStmtSendLongData:
+		s.comLongData(payload)
+		return nil
+	case wire.ComStmtReset:
+		return s.comStmtReset(payload)
+	case wire.ComStmtFetch:
+		return s.comFetch(payload)
+	case wire.ComPing:
+		return s.ok(wire.OK{})
+	case wire.ComQuit:
+		return errQuit
+	case wire.ComInitDB:
+		if err := s.use(string(payload[1:])); err != nil {
+			return s.fail(err)
+		}
+		return s.ok(wire.OK{})
+	case wire.ComFieldList:
+		return s.comFieldList(payload)
+	case wire.ComResetConnection:
+		s.reset()
+		return s.ok(wire.OK{})
+	case wire.ComChangeUser:
+		login, err := wire.ServerChangeUser(s.conn, payload, s.login, s.sh.Server)
+		if err != nil {
+			return err
+		}
+		s.vars.names = ""
+		s.scope = s.sh.Plans.scope("", "", "")
+		if err := s.begin(login); err != nil {
+			return s.fail(err)
+		}
+		return nil
+	case wire.ComSetOption:
+		return s.comSetOption(payload)
+	case wire.ComStatistics:
+		return s.comStatistics()
+	case wire.ComProcessKill:
+		if len(payload) < 5 {
+			return s.fail(wire.ErrMalformed)
+		}
+		return s.killStatement(uint64(payload[1])|uint64(payload[2])<<8|uint64(payload[3])<<16|uint64(payload[4])<<24, false)
+	default:
+		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
+	}
+}
+
+func (s *Session) comSetOption(payload []byte) error {
+	if len(payload) < 3 {
+		return s.fail(wire.ErrMalformed)
+	}
+	switch payload[1] {
+	case 0:
+		s.multi = true
+	case 1:
+		s.multi = false
+	default:
+		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
+	}
+	s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
+	return s.writeFlush(s.out)
+}
+
+func (s *Session) comStatistics() error {
+	n := s.sh.Registry.count()
+	text := fmt.Sprintf("Uptime: %d  Threads: %d", int(time.Since(s.sh.Registry.started).Seconds()), n)
+	return s.writeFlush([]byte(text))
+}
+
+// status returns the status flags of an answer that the gateway makes itself.
+func (s *Session) status(more bool) uint16 {
+	var st uint16
+	if s.tx.open() {
+		st |= wire.StatusInTrans
+	}
+	if s.tx.autocommit {
+		st |= wire.StatusAutocommit
+	}
+	if more {
+		st |= wire.StatusMoreResults
+	}
+	if s.mode.NoBackslashEscapes {
+		st |= wire.StatusNoBackslashEscapes
+	}
+	if s.mode.ANSIQuotes && s.sh.MariaDB {
+		st |= wire.StatusANSIQuotes
+	}
+	return st
+}
+
+// ok sends an OK packet with the session's own status.
+func (s *Session) ok(ok wire.OK) error { return s.okMore(ok, false) }
+
+func (s *Session) okMore(ok wire.OK, more bool) error {
+	ok.Status |= s.status(more)
+	s.out = wire.AppendOK(s.out[:0], ok, s.caps, false)
+	if more {
+		return s.conn.WritePacket(s.out)
+	}
+	return s.writeFlush(s.out)
+}
+
+func (s *Session) writeFlush(payload []byte) error {
+	if err := s.conn.WritePacket(payload); err != nil {
+		return err
+	}
+	return s.conn.Flush()
+}
+
+// fail answers a command with an error. The session goes on unless the answer can't be sent.
+func (s *Session) fail(err error) error {
+	if fatal := s.sendErr(err); fatal != nil {
+		return fatal
+	}
+	return s.conn.Flush()
+}
+
+// sendErr queues an ERR packet and keeps it for SHOW WARNINGS.
+func (s *Session) sendErr(err error) error {
+	my := toMySQL(err)
+	s.warnings = append(s.warnings[:0], warning{"Error", my.Errno, my.Message})
+	s.rowCount = -1
+	s.sh.Metrics.Errors.Inc()
+	s.out = wire.AppendErr(s.out[:0], my)
+	return s.conn.WritePacket(s.out)
+}
+
+// toMySQL gives any error the form that a driver understands.
+func toMySQL(err error) *wire.MySQLError {
+	var my *wire.MySQLError
+	if errors.As(err, &my) {
+		return my
+	}
+	e := errcode.Force(err)
+	return &wire.MySQLError{Errno: e.Errno(), State: e.State(), Message: e.Error()}
+}

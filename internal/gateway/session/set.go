@@ -1,0 +1,415 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/gateway/txn"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+)
+
+// set runs SET. Values are judged by a server: the new settings are tried on a connection, and what it refuses is
+// the client's answer.
+func (s *Session) set(snap *target.Snapshot, st *parse.SetStmt, sql []byte, more bool) error {
+	if err := s.applySet(snap, st, sql); err != nil {
+		return s.failMore(err)
+	}
+	s.rowCount = 0
+	s.warnings = s.warnings[:0]
+	return s.okMore(wire.OK{}, more)
+}
+
+func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte) error {
+	switch st.Special {
+	case "":
+	case "NAMES", "CHARACTER SET":
+		next := s.vars.clone()
+		next.setNames(namesClause(st))
+		if err := s.tryVars(&next); err != nil {
+			return err
+		}
+		if len(st.Items) == 0 {
+			return nil
+		}
+	case "TRANSACTION":
+		return s.setTransaction(st, sql)
+	default:
+		return errcode.New(errcode.PrivilegeNeeded, "SUPER (account and role statements go to the servers' administrator)")
+	}
+	next := s.vars.clone()
+	changed := false
+	var after []func() error
+	for i := range st.Items {
+		it := &st.Items[i]
+		name := strings.ToLower(it.Var.Name)
+		if !it.Var.System {
+			if err := s.setUserVar(snap, it, sql); err != nil {
+				return err
+			}
+			continue
+		}
+		switch it.Var.Scope {
+		case "GLOBAL", "PERSIST", "PERSIST_ONLY":
+			return errcode.New(errcode.PrivilegeNeeded, "SYSTEM_VARIABLES_ADMIN")
+		}
+		value, err := s.setValue(snap, it.Value, sql)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "autocommit":
+			on, err := boolValue(name, value)
+			if err != nil {
+				return err
+			}
+			after = append(after, func() error { return s.setAutocommit(on) })
+		case "transaction_mode":
+			if err := s.setMode(value); err != nil {
+				return err
+			}
+		case "sql_log_bin", "gtid_next", "pseudo_slave_mode", "pseudo_replica_mode", "server_id":
+			return errcode.New(errcode.PrivilegeNeeded, "SUPER")
+		default:
+			next.set(name, value)
+			changed = true
+		}
+	}
+	if changed {
+		if err := s.tryVars(&next); err != nil {
+			return err
+		}
+	}
+	for _, f := range after {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func namesClause(st *parse.SetStmt) string {
+	if len(st.Args) == 0 || strings.EqualFold(st.Args[0], "DEFAULT") {
+		return ""
+	}
+	q := func(v string) string { return "'" + strings.ReplaceAll(v, "'", "") + "'" }
+	c := st.Special + " " + q(st.Args[0])
+	if len(st.Args) > 1 && st.Args[1] != "" {
+		c += " COLLATE " + q(st.Args[1])
+	}
+	return c
+}
+
+// setValue returns the SQL text of a new value: constants as they are, anything else computed by a server.
+func (s *Session) setValue(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
+	switch v := e.(type) {
+	case nil:
+		return "", nil
+	case *parse.Default:
+		return "", nil
+	case *parse.Literal:
+		return string(v.Text(sql)), nil
+	case *parse.ColumnRef:
+		return string(v.Text(sql)), nil // a bare word: ON, utf8mb4, ANSI
+	case *parse.Unary:
+		if lit, ok := v.Expr.(*parse.Literal); ok && v.Op == "-" {
+			return "-" + string(lit.Text(sql)), nil
+		}
+	}
+	return s.evaluate(snap, e, sql)
+}
+
+// evaluate has a server compute an expression over the session's own variables, and returns it as a literal.
+func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
+	text, err := s.substituteExpr(e, sql)
+	if err != nil {
+		return "", err
+	}
+	q := "SELECT " + text
+	if stmt, err := parse.Parse([]byte(q), s.mode); err == nil {
+		reads := false
+		parse.Walk(stmt, func(n parse.Node) bool {
+			if sel, ok := n.(*parse.SelectStmt); ok && len(sel.From) > 0 {
+				reads = true
+			}
+			return true
+		})
+		if reads {
+			return s.evaluateRows(snap, q)
+		}
+	}
+	var out string
+	err = s.onAny(snap, func(ctx context.Context, c queryer) error {
+		cols, rows, err := queryAll(ctx, c, q, 2)
+		if err != nil {
+			return err
+		}
+		if len(rows) != 1 || len(rows[0]) != 1 {
+			return errcode.New(errcode.BadVariableValue, "expression", text)
+		}
+		out = literal(cols[0], rows[0][0])
+		return nil
+	})
+	return out, err
+}
+
+// literal writes a column's value as SQL.
+func literal(col wire.Column, v []byte) string {
+	switch {
+	case v == nil:
+		return "NULL"
+	case col.Type == wire.TypeBit:
+		return fmt.Sprintf("b'%s'", bits(v))
+	case isNumber(col.Type):
+		return string(v)
+	case col.Charset == 63:
+		return fmt.Sprintf("x'%x'", v)
+	default:
+		return quoteString(string(v))
+	}
+}
+
+func bits(v []byte) string {
+	var b strings.Builder
+	for _, x := range v {
+		fmt.Fprintf(&b, "%08b", x)
+	}
+	return b.String()
+}
+
+func isNumber(t byte) bool {
+	switch t {
+	case wire.TypeTiny, wire.TypeShort, wire.TypeInt24, wire.TypeLong, wire.TypeLongLong,
+		wire.TypeDecimal, wire.TypeNewDecimal, wire.TypeFloat, wire.TypeDouble, wire.TypeYear:
+		return true
+	}
+	return false
+}
+
+// quoteString writes a string that reads the same with and without NO_BACKSLASH_ESCAPES.
+func quoteString(v string) string {
+	if strings.ContainsRune(v, '\\') {
+		return fmt.Sprintf("_utf8mb4 x'%x'", v)
+	}
+	return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+}
+
+// tryVars makes the settings the session's, if a server accepts them.
+func (s *Session) tryVars(next *varList) error {
+	settings := s.sh.Settings.intern(next)
+	if settings == s.settings {
+		s.vars = *next
+		return nil
+	}
+	var sqlMode string
+	modeChanged := valueOf(next, "sql_mode") != valueOf(&s.vars, "sql_mode")
+	old := s.settings
+	s.settings = settings
+	err := s.onFresh(func(ctx context.Context, c queryer) error {
+		if !modeChanged {
+			return nil
+		}
+		_, rows, err := queryAll(ctx, c, "SELECT @@sql_mode", 1)
+		if err == nil && len(rows) == 1 {
+			sqlMode = string(rows[0][0])
+		}
+		return err
+	})
+	if err != nil {
+		s.settings = old
+		return err
+	}
+	if modeChanged {
+		s.setSQLMode(sqlMode)
+		if v := valueOf(next, "sql_mode"); v != "" {
+			next.set("sql_mode", quoteString(sqlMode)) // the computed form: it may have named the old value
+		}
+	}
+	s.vars = *next
+	s.settings = s.sh.Settings.intern(next)
+	for _, p := range slices.Clone(s.tx.parts) {
+		if _, err := p.conn.Exec(s.ctx, next.sql()); err != nil {
+			return err
+		}
+		p.conn.Adopt(s.settings)
+	}
+	return nil
+}
+
+func valueOf(v *varList, name string) string {
+	for _, s := range v.list {
+		if s.name == name {
+			return s.value
+		}
+	}
+	return ""
+}
+
+func (s *Session) setSQLMode(v string) {
+	has := func(m string) bool { return slices.Contains(strings.Split(strings.ToUpper(v), ","), m) }
+	s.mode.ANSIQuotes = has("ANSI_QUOTES")
+	s.mode.NoBackslashEscapes = has("NO_BACKSLASH_ESCAPES")
+	s.mode.PipesAsConcat = has("PIPES_AS_CONCAT")
+	s.mode.IgnoreSpace = has("IGNORE_SPACE")
+	s.mode.HighNotPrecedence = has("HIGH_NOT_PRECEDENCE")
+}
+
+// setAutocommit follows the server: switching it on commits.
+func (s *Session) setAutocommit(on bool) error {
+	if on == s.tx.autocommit {
+		return nil
+	}
+	if err := s.commit(); err != nil {
+		return err
+	}
+	s.tx.autocommit = on
+	next := s.vars.clone()
+	if on {
+		next.set("autocommit", "")
+	} else {
+		next.set("autocommit", "0")
+	}
+	s.vars = next
+	s.settings = s.sh.Settings.intern(&next)
+	return nil
+}
+
+func boolValue(name, v string) (bool, error) {
+	switch strings.ToUpper(strings.Trim(v, "'\"")) {
+	case "1", "ON", "TRUE", "":
+		return true, nil
+	case "0", "OFF", "FALSE":
+		return false, nil
+	}
+	return false, &wire.MySQLError{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable '%s' can't be set to the value of '%s'", name, v)}
+}
+
+func (s *Session) setMode(v string) error {
+	if s.tx.open() {
+		return errcode.New(errcode.TxnStateChange)
+	}
+	switch strings.ToLower(strings.Trim(v, "'\"")) {
+	case "atomic", "twopc", "":
+		s.tx.mode = txn.Atomic
+	case "multi":
+		s.tx.mode = txn.Multi
+	case "single":
+		s.tx.mode = txn.Single
+	default:
+		return errcode.New(errcode.BadVariableValue, "transaction_mode", v+" (atomic, multi or single)")
+	}
+	return nil
+}
+
+// setTransaction runs SET [SESSION] TRANSACTION ...
+func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
+	scope := ""
+	if len(st.Items) > 0 {
+		scope = st.Items[0].Var.Scope
+	}
+	switch scope {
+	case "GLOBAL":
+		return errcode.New(errcode.PrivilegeNeeded, "SYSTEM_VARIABLES_ADMIN")
+	case "":
+		if s.tx.open() {
+			return errcode.New(errcode.TxnStateChange)
+		}
+		s.tx.next = append(s.tx.next, string(st.Text(sql)))
+		return nil
+	}
+	next := s.vars.clone()
+	for _, a := range st.Args {
+		switch a {
+		case "READ ONLY":
+			next.set(s.readOnlyVar(), "1")
+		case "READ WRITE":
+			next.set(s.readOnlyVar(), "0")
+		default:
+			level := strings.ReplaceAll(strings.TrimPrefix(a, "ISOLATION LEVEL "), " ", "-")
+			next.set(s.isolationVar(), "'"+level+"'")
+		}
+	}
+	return s.tryVars(&next)
+}
+
+func (s *Session) isolationVar() string {
+	if s.sh.MariaDB {
+		return "tx_isolation"
+	}
+	return "transaction_isolation"
+}
+
+func (s *Session) readOnlyVar() string {
+	if s.sh.MariaDB {
+		return "tx_read_only"
+	}
+	return "transaction_read_only"
+}
+
+// setUserVar runs SET @a = expr. The value lives in the gateway, as a literal.
+func (s *Session) setUserVar(snap *target.Snapshot, it *parse.SetItem, sql []byte) error {
+	v, err := s.setValue(snap, it.Value, sql)
+	if err != nil {
+		return err
+	}
+	return s.keepUserVar(it.Var.Name, v)
+}
+
+func (s *Session) keepUserVar(name, value string) error {
+	name = strings.ToLower(name)
+	if s.userVars == nil {
+		s.userVars = map[string]string{}
+	}
+	if _, ok := s.userVars[name]; !ok && len(s.userVars) >= s.sh.Limits.MaxUserVars {
+		return errcode.New(errcode.StatementLimit, "user variables", s.sh.Limits.MaxUserVars)
+	}
+	s.userVars[name] = value
+	return nil
+}
+
+// use changes the keyspace: "ks", "ks:shard", "ks@replica" or "ks:shard@replica", or a system schema.
+func (s *Session) use(name string) error {
+	ks, typ, hasType := strings.Cut(name, "@")
+	ks, shard, _ := strings.Cut(ks, ":")
+	if hasType {
+		switch typ {
+		case "primary", "replica", "rdonly":
+		default:
+			return errcode.New(errcode.UnknownTargetType, typ)
+		}
+	}
+	if ks == "" {
+		ks = s.scope.Keyspace
+	}
+	snap := s.sh.Targets.Current()
+	k := snap.Keyspaces[ks]
+	if k == nil && !systemSchema(ks) {
+		return errcode.New(errcode.NoSuchKeyspace, ks)
+	}
+	if k != nil && shard != "" && k.Shard(shard) == nil {
+		return errcode.New(errcode.NoSuchShard, ks, shard)
+	}
+	s.scope = s.sh.Plans.scope(ks, shard, typ)
+	return nil
+}
+
+func systemSchema(name string) bool {
+	switch strings.ToLower(name) {
+	case "information_schema", "performance_schema", "mysql", "sys":
+		return true
+	}
+	return false
+}
+
+func parseUint(b []byte) uint64 {
+	n, _ := strconv.ParseUint(string(b), 10, 64)
+	return n
+}
+
+var errNoServer = errors.New("no server")

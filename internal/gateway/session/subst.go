@@ -1,0 +1,470 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+)
+
+// A statement may name things that are the session's own and that no server can know, because the session has no server:
+// its variables, its ids, its user. They are written into the text before it is planned.
+
+// substitution is the outcome of looking for such names.
+type substitution struct {
+	changed bool
+	sql     []byte
+	assigns []string // user variables that the statement itself assigns: read back afterwards
+	reads   []string // user variables that it reads and that therefore must be set before
+	into    bool
+	locks   bool // GET_LOCK and friends: the session keeps its connection
+	release bool // RELEASE_ALL_LOCKS, RELEASE_LOCK
+	calc    bool // SQL_CALC_FOUND_ROWS
+}
+
+// pins says whether the statement needs a connection that is prepared before and asked afterwards.
+func (u *substitution) pins() bool { return len(u.assigns) > 0 || u.locks || u.calc }
+
+// substitute looks for the session's own names in a statement.
+func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slot) (*substitution, error) {
+	u := &substitution{}
+	var edits parse.Edits
+	assigned := map[string]bool{}
+	var forbidden string
+	parse.Walk(stmt, func(n parse.Node) bool {
+		switch x := n.(type) {
+		case *parse.Binary:
+			if v, ok := x.Left.(*parse.Variable); ok && x.Op == ":=" && !v.System {
+				assigned[strings.ToLower(v.Name)] = true
+			}
+		case *parse.SelectStmt:
+			if x.Into != nil {
+				for _, v := range x.Into.Vars {
+					assigned[strings.ToLower(v)] = true
+				}
+				u.into = true
+			}
+			for _, o := range x.Options {
+				u.calc = u.calc || o.Name == "SQL_CALC_FOUND_ROWS"
+			}
+		case *parse.FuncCall:
+			switch x.Name {
+			case "GET_LOCK":
+				u.locks = true
+			case "RELEASE_LOCK", "RELEASE_ALL_LOCKS", "IS_USED_LOCK", "IS_FREE_LOCK":
+				u.locks = u.locks || s.tx.reserved
+			}
+		case *parse.TableRef:
+			if x.Table.Schema.Name == sidecar {
+				forbidden = sidecar + "." + x.Table.Name.Name
+			}
+		}
+		return true
+	})
+	if forbidden != "" {
+		return nil, errcode.New(errcode.ForbiddenObject, forbidden)
+	}
+	for v := range assigned {
+		u.assigns = append(u.assigns, v)
+	}
+	items := topItems(stmt)
+	parse.Walk(stmt, func(n parse.Node) bool {
+		text, ok := s.ownValue(n, assigned, u)
+		if !ok {
+			return true
+		}
+		edits.Replace(n.Range(), []byte(text))
+		u.changed = true
+		for _, it := range items {
+			if it.Alias.Name == "" && !it.Star && it.Start <= n.Range().Start && n.Range().End <= it.End {
+				edits.Insert(it.End, []byte(" AS "+quoteIdent(parse.ColumnName(sql, *it, s.mode))))
+				it.Alias.Name = "-" // once
+			}
+		}
+		return false
+	})
+	if u.changed {
+		u.sql = edits.Apply(nil, sql)
+	}
+	return u, nil
+}
+
+// sidecar is the database that belongs to Pelorus.
+const sidecar = "_pelorus"
+
+// topItems returns copies of the select items whose names the client sees.
+func topItems(stmt parse.Statement) []*parse.SelectItem {
+	for {
+		switch q := stmt.(type) {
+		case *parse.SelectStmt:
+			items := make([]*parse.SelectItem, len(q.Items))
+			for i := range q.Items {
+				it := q.Items[i]
+				items[i] = &it
+			}
+			return items
+		case *parse.SetOpStmt:
+			stmt = q.Left
+		case *parse.ParenQuery:
+			stmt = q.Query
+		default:
+			return nil
+		}
+	}
+}
+
+// ownValue returns the text that stands for a node, if the node is one of the session's own names.
+func (s *Session) ownValue(n parse.Node, assigned map[string]bool, u *substitution) (string, bool) {
+	switch x := n.(type) {
+	case *parse.Variable:
+		if x.System {
+			return s.ownSysVar(x)
+		}
+		name := strings.ToLower(x.Name)
+		if assigned[name] {
+			return "", false
+		}
+		if len(u.assigns) > 0 {
+			u.reads = append(u.reads, name)
+			return "", false
+		}
+		if v, ok := s.userVars[name]; ok {
+			return "(" + v + ")", true
+		}
+		return "NULL", true
+	case *parse.FuncCall:
+		if x.Schema.Name != "" {
+			return "", false
+		}
+		return s.ownFunc(x)
+	case *parse.ColumnRef:
+		if x.Table.Name.Name == "" && (strings.EqualFold(x.Name.Name, "CURRENT_USER")) {
+			return quoteString(s.login.User + "@%"), true
+		}
+	}
+	return "", false
+}
+
+func (s *Session) ownFunc(x *parse.FuncCall) (string, bool) {
+	switch x.Name {
+	case "LAST_INSERT_ID":
+		if len(x.Args) == 0 {
+			return strconv.FormatUint(s.lastInsertID, 10), true
+		}
+	case "ROW_COUNT":
+		return strconv.FormatInt(s.rowCount, 10), true
+	case "FOUND_ROWS":
+		return strconv.FormatUint(s.foundRows, 10), true
+	case "CONNECTION_ID":
+		return strconv.FormatUint(uint64(s.id), 10), true
+	case "DATABASE", "SCHEMA":
+		if len(x.Args) == 0 {
+			if s.scope.Keyspace == "" {
+				return "NULL", true
+			}
+			return quoteString(s.scope.Keyspace), true
+		}
+	case "USER", "SESSION_USER", "SYSTEM_USER":
+		if len(x.Args) == 0 {
+			return quoteString(s.login.User + "@" + s.host), true
+		}
+	case "CURRENT_USER":
+		return quoteString(s.login.User + "@%"), true
+	case "VERSION":
+		return quoteString(strings.TrimPrefix(s.sh.Version, "5.5.5-")), true
+	}
+	return "", false
+}
+
+func (s *Session) ownSysVar(x *parse.Variable) (string, bool) {
+	switch x.Name {
+	case "version":
+		return quoteString(strings.TrimPrefix(s.sh.Version, "5.5.5-")), true
+	case "version_comment":
+		return quoteString("Pelorus"), true
+	case "hostname":
+		return quoteString("pelorus"), true
+	case "transaction_mode":
+		return quoteString(s.tx.mode.String()), true
+	case "last_insert_id", "identity":
+		return strconv.FormatUint(s.lastInsertID, 10), true
+	case "warning_count":
+		return strconv.Itoa(len(s.warnings)), true
+	case "error_count":
+		n := 0
+		for _, w := range s.warnings {
+			if w.Level == "Error" {
+				n++
+			}
+		}
+		return strconv.Itoa(n), true
+	case "read_only", "super_read_only", "innodb_read_only":
+		return "0", true
+	case "gtid_mode":
+		return quoteString("OFF"), true
+	case "gtid_executed", "gtid_purged":
+		return "''", true
+	case "pseudo_thread_id":
+		return strconv.FormatUint(uint64(s.id), 10), true
+	}
+	return "", false
+}
+
+// substituteExpr returns an expression's text with the session's own names written in.
+func (s *Session) substituteExpr(e parse.Expr, sql []byte) (string, error) {
+	span := e.Range()
+	text := []byte("SELECT " + string(span.Text(sql)))
+	stmt, err := parse.Parse(text, s.mode)
+	if err != nil {
+		return "", err
+	}
+	u, err := s.substitute(stmt, text, nil)
+	if err != nil {
+		return "", err
+	}
+	if !u.changed {
+		return string(span.Text(sql)), nil
+	}
+	out := string(u.sql[len("SELECT "):])
+	if i := strings.LastIndex(out, " AS `"); i > 0 {
+		out = out[:i]
+	}
+	return out, nil
+}
+
+// runPinned runs a statement that assigns user variables, takes locks or counts found rows: on one shard, with
+// the variables set before and read back afterwards on the same connection.
+func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Statement, u *substitution, sql []byte, slots []parse.Slot, more bool) error {
+	if p.Fast == nil {
+		if u.calc {
+			return s.failMore(errcode.New(errcode.Unsupported, "SQL_CALC_FOUND_ROWS over several shards", "run a second SELECT COUNT(*)"))
+		}
+		if u.locks {
+			return s.failMore(errcode.New(errcode.Unsupported, "a named lock in a statement over several shards", "take the lock in a statement of its own"))
+		}
+		return s.failMore(errcode.New(errcode.Unsupported, "assigning user variables in a statement over several shards", "select the values and set the variables with SET"))
+	}
+	sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
+	if err != nil {
+		return s.failMore(err)
+	}
+	if u.locks {
+		s.tx.reserved = true
+	}
+	r := &runner{s: s, snap: snap}
+	out := &resultWriter{s: s, binary: s.binary}
+	ok, err := s.pinnedOn(r, sh, u, p, sql, out)
+	if err != nil {
+		_ = s.afterExecError(err)
+		return s.failMore(err)
+	}
+	if out.started {
+		s.rowCount = -1
+		if !u.calc {
+			s.foundRows = out.rows
+		}
+		return out.finish(ok, more)
+	}
+	s.rowCount = int64(ok.Affected)
+	ok.Status = 0
+	return s.okMore(ok, more)
+}
+
+func (s *Session) pinnedOn(r *runner, sh *target.Shard, u *substitution, p *plan.Plan, sql []byte, out *resultWriter) (wire.OK, error) {
+	write := p.Class != plan.Read
+	var c *pool.Conn
+	if s.tx.active() {
+		pt, err := s.part(s.ctx, sh, write)
+		if err != nil {
+			return wire.OK{}, err
+		}
+		if err := s.beginOn(s.ctx, pt); err != nil {
+			return wire.OK{}, r.lost(pt, err)
+		}
+		c = pt.conn
+		pt.wrote = pt.wrote || write
+		defer func() {
+			if write {
+				s.record(pt, sql, 0)
+			}
+		}()
+	} else {
+		ep, err := s.endpoint(sh, write)
+		if err != nil {
+			return wire.OK{}, err
+		}
+		if c, err = ep.Pool.Get(s.ctx, s.class, s.settings); err != nil {
+			return wire.OK{}, s.serverError(ep, err)
+		}
+		defer func() { c.Release() }()
+	}
+	c.Dirty = !s.tx.reserved
+	s.track(c, true)
+	defer s.track(c, false)
+	if err := s.pushUserVars(c, u); err != nil {
+		return wire.OK{}, err
+	}
+	rows, err := c.QueryBytes(s.ctx, sql)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	if cols := rows.Columns(); len(cols) > 0 {
+		if err := out.Columns(cols); err != nil {
+			return wire.OK{}, err
+		}
+		for rows.Next() {
+			if err := out.RawRow(rows.Raw()); err != nil {
+				return wire.OK{}, err
+			}
+		}
+	}
+	if err := rows.Close(); err != nil {
+		return wire.OK{}, err
+	}
+	ok := rows.OK()
+	return ok, s.pullUserVars(c, u)
+}
+
+func (s *Session) pushUserVars(c *pool.Conn, u *substitution) error {
+	var sets []string
+	for _, name := range append(append([]string(nil), u.reads...), u.assigns...) {
+		v, ok := s.userVars[name]
+		if !ok {
+			v = "NULL"
+		}
+		sets = append(sets, "@"+quoteIdent(name)+" = "+v)
+	}
+	if len(sets) == 0 {
+		return nil
+	}
+	_, err := c.Exec(s.ctx, "SET "+strings.Join(sets, ", "))
+	return err
+}
+
+func (s *Session) pullUserVars(c *pool.Conn, u *substitution) error {
+	if u.calc {
+		_, rows, err := queryAll(s.ctx, c, "SELECT FOUND_ROWS()", 1)
+		if err != nil {
+			return err
+		}
+		s.foundRows = parseUint(rows[0][0])
+	}
+	if len(u.assigns) == 0 {
+		return nil
+	}
+	names := make([]string, len(u.assigns))
+	for i, n := range u.assigns {
+		names[i] = "@" + quoteIdent(n)
+	}
+	cols, rows, err := queryAll(s.ctx, c, "SELECT "+strings.Join(names, ", "), 1)
+	if err != nil {
+		return err
+	}
+	for i, n := range u.assigns {
+		if err := s.keepUserVar(n, literal(cols[i], rows[0][i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queryer is a connection that statements of the gateway's own run on.
+type queryer = *pool.Conn
+
+// queryAll reads a small result.
+func queryAll(ctx context.Context, c queryer, sql string, limit int) ([]wire.Column, [][][]byte, error) {
+	rows, err := c.Query(ctx, sql)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	cols := append([]wire.Column(nil), rows.Columns()...)
+	var out [][][]byte
+	for rows.Next() {
+		if len(out) >= limit {
+			continue
+		}
+		vals := rows.Values()
+		row := make([][]byte, len(vals))
+		for i, v := range vals {
+			if v != nil {
+				row[i] = append([]byte{}, v...)
+			}
+		}
+		out = append(out, row)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
+	}
+	return cols, out, nil
+}
+
+// onAny runs f on a connection with the session's settings, of the session's keyspace or of any that serves.
+func (s *Session) onAny(snap *target.Snapshot, f func(context.Context, queryer) error) error {
+	return s.onFresh(f)
+}
+
+// onFresh is onAny; the connection is never one of the transaction's.
+func (s *Session) onFresh(f func(context.Context, queryer) error) error {
+	ep, err := s.anyEndpoint()
+	if err != nil {
+		return err
+	}
+	c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+	if err != nil {
+		return s.serverError(ep, err)
+	}
+	s.track(c, true)
+	err = f(s.ctx, c)
+	s.track(c, false)
+	c.Release()
+	return err
+}
+
+// anyEndpoint returns the primary of some shard, of the session's keyspace first.
+func (s *Session) anyEndpoint() (*target.Endpoint, error) {
+	snap := s.sh.Targets.Current()
+	if ks := snap.Keyspaces[s.scope.Keyspace]; ks != nil && len(ks.Shards) > 0 {
+		return s.endpoint(ks.Shards[0], false)
+	}
+	for _, n := range snap.Names() {
+		for _, sh := range snap.Keyspaces[n].Shards {
+			if sh.Primary != nil {
+				return sh.Primary, nil
+			}
+		}
+	}
+	return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
+}
+
+// evaluateRows computes an expression that reads tables, by planning it as the statement it is.
+func (s *Session) evaluateRows(snap *target.Snapshot, q string) (string, error) {
+	sql := []byte(q)
+	_, slots, _ := parse.Fingerprint(sql, s.mode, nil)
+	stmt, err := parse.Parse(sql, s.mode)
+	if err != nil {
+		return "", err
+	}
+	p, err := plan.Build(sql, slots, stmt, s.env(snap))
+	if err != nil {
+		return "", err
+	}
+	v := &oneValue{}
+	if _, err := s.runPlan(&runner{s: s, snap: snap}, p, sql, slots, v); err != nil {
+		return "", err
+	}
+	if v.rows != 1 {
+		return "", errcode.New(errcode.BadVariableValue, "expression", fmt.Sprintf("a query of %d rows", v.rows))
+	}
+	return v.text, nil
+}

@@ -1,0 +1,485 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/gateway/txn"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
+)
+
+// part is what a transaction has on one shard.
+type part struct {
+	shard  *target.Shard
+	server *pool.Pool
+	conn   *pool.Conn
+	begun  bool // START TRANSACTION was sent, or the server says that one is open
+	wrote  bool
+	redo   []txn.Statement
+}
+
+// txState is a session's transaction and the connections that it holds.
+type txState struct {
+	autocommit bool
+	explicit   bool     // BEGIN was given
+	implicit   int      // depth of transactions that the gateway opened around one statement
+	begin      string   // the statement that begins it on a shard
+	next       []string // SET TRANSACTION for the next one
+	mode       txn.Mode
+	reserved   bool // connections are kept after statements: temporary tables, locks
+	parts      []*part
+	savepoints []string
+	redoBytes  int
+	readOnly   bool
+}
+
+// active says whether a statement has to run on the transaction's own connections.
+func (t *txState) active() bool {
+	return t.explicit || t.implicit > 0 || !t.autocommit || t.reserved || len(t.parts) > 0
+}
+
+// open says whether the client is inside a transaction.
+func (t *txState) open() bool {
+	if t.explicit {
+		return true
+	}
+	for _, p := range t.parts {
+		if p.begun {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *txState) find(sh *target.Shard) *part {
+	for _, p := range t.parts {
+		if p.shard.Name == sh.Name && p.shard.Keyspace.Name == sh.Keyspace.Name {
+			return p
+		}
+	}
+	return nil
+}
+
+const beginText = "START TRANSACTION"
+
+// part returns the transaction's part on a shard, with a connection; it makes one when there is none.
+func (s *Session) part(ctx context.Context, sh *target.Shard, write bool) (*part, error) {
+	t := &s.tx
+	s.partMu.Lock()
+	p := t.find(sh)
+	s.partMu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	ep, err := s.endpoint(sh, write)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ep.Pool.Get(ctx, s.class, s.settings)
+	if err != nil {
+		return nil, s.serverError(ep, err)
+	}
+	p = &part{shard: sh, server: ep.Pool, conn: c}
+	s.partMu.Lock()
+	defer s.partMu.Unlock()
+	if old := t.find(sh); old != nil {
+		c.Release()
+		return old, nil
+	}
+	t.parts = append(t.parts, p)
+	return p, nil
+}
+
+// beginOn starts the transaction on a part, with the savepoints that the client has set so far.
+func (s *Session) beginOn(ctx context.Context, p *part) error {
+	if p.begun || !s.tx.explicit && s.tx.implicit == 0 {
+		return nil
+	}
+	sqls := make([]string, 0, 2+len(s.tx.savepoints))
+	sqls = append(sqls, s.tx.next...)
+	begin := s.tx.begin
+	if begin == "" {
+		begin = beginText
+	}
+	sqls = append(sqls, begin)
+	for _, sp := range s.tx.savepoints {
+		sqls = append(sqls, "SAVEPOINT "+sp)
+	}
+	for _, q := range sqls {
+		if _, err := p.conn.Exec(ctx, q); err != nil {
+			return err
+		}
+	}
+	p.begun = true
+	return nil
+}
+
+// runInTxn forwards a statement on the transaction's connection to the shard.
+func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
+	write := p.Class != plan.Read || p.Locks
+	if err := s.mayWrite(sh, p.Class != plan.Read); err != nil {
+		return s.fail(err)
+	}
+	pt, err := s.part(s.ctx, sh, p.Class != plan.Read)
+	if err != nil {
+		return s.fail(err)
+	}
+	if err := s.beginOn(s.ctx, pt); err != nil {
+		return s.partLost(pt, err)
+	}
+	if err := s.send(pt.conn, body, raw); err != nil {
+		return s.partLost(pt, err)
+	}
+	if err = s.forward(pt.conn, wire.ResponseQuery, false); err != nil {
+		var lost *lostError
+		if errors.As(err, &lost) {
+			return s.partLost(pt, err)
+		}
+		s.dropPart(pt)
+		return err
+	}
+	if write && !s.scan.IsErr {
+		pt.wrote = pt.wrote || p.Class != plan.Read
+		if p.Class == plan.Write {
+			s.record(pt, body, s.scan.InsertID)
+		}
+	}
+	s.afterInTxn(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
+	return nil
+}
+
+// mayWrite refuses a second shard's write under transaction_mode=single.
+func (s *Session) mayWrite(sh *target.Shard, write bool) error {
+	if !write || s.tx.mode != txn.Single {
+		return nil
+	}
+	for _, p := range s.tx.parts {
+		if p.wrote && p.shard.Name != sh.Name {
+			return errcode.New(errcode.MultiShardInSingle, p.shard.Name, sh.Name)
+		}
+	}
+	return nil
+}
+
+// record keeps a write for the redo log of an atomic commit.
+func (s *Session) record(p *part, sql []byte, insertID uint64) {
+	if s.tx.mode != txn.Atomic {
+		return
+	}
+	s.tx.redoBytes += len(sql)
+	if s.tx.redoBytes > s.sh.Limits.MaxRedoBytes {
+		return // the commit over several shards refuses then; one shard's needs no redo
+	}
+	p.redo = append(p.redo, txn.Statement{SQL: slices.Clone(sql), InsertID: insertID, UnixMicro: time.Now().UnixMicro()})
+}
+
+// afterInTxn follows what the server says of its transaction after a statement.
+func (s *Session) afterInTxn(p *part, status uint16, isErr bool, errno uint16) {
+	switch {
+	case isErr && endsTransaction(errno):
+		p.begun = false
+		s.rollbackAll()
+	case isErr:
+	case status&wire.StatusInTrans != 0:
+		p.begun = true
+	case p.begun:
+		// The statement committed implicitly.
+		p.begun, p.wrote, p.redo = false, false, nil
+		s.finishTxn()
+	default:
+		if !s.tx.explicit && s.tx.implicit == 0 {
+			s.finishTxn()
+		}
+	}
+}
+
+// endsTransaction tells the errors after which the server has rolled the whole transaction back.
+func endsTransaction(errno uint16) bool {
+	return errno == 1213 || errno == 1180
+}
+
+// partLost handles a server connection that broke inside a transaction: nothing of it can be kept.
+func (s *Session) partLost(p *part, err error) error {
+	var my *wire.MySQLError
+	if errors.As(err, &my) {
+		return s.fail(err)
+	}
+	addr := p.server.Addr()
+	s.dropPart(p)
+	s.rollbackAll()
+	return s.fail(errcode.New(errcode.TxnRolledBack, "lost the connection to the server at "+addr+": "+err.Error()))
+}
+
+// dropPart forgets a part whose connection is gone.
+func (s *Session) dropPart(p *part) {
+	if i := slices.Index(s.tx.parts, p); i >= 0 {
+		s.tx.parts = slices.Delete(s.tx.parts, i, i+1)
+		p.conn.Discard()
+	}
+}
+
+// finishTxn ends the transaction's bookkeeping and gives its connections back, unless the session keeps them.
+func (s *Session) finishTxn() {
+	t := &s.tx
+	t.explicit, t.begin, t.next, t.savepoints, t.redoBytes, t.readOnly = false, "", nil, nil, 0, false
+	if t.reserved {
+		for _, p := range t.parts {
+			p.begun, p.wrote, p.redo = false, false, nil
+		}
+		return
+	}
+	for i, p := range t.parts {
+		p.conn.Release()
+		t.parts[i] = nil
+	}
+	t.parts = t.parts[:0]
+}
+
+// rollbackAll rolls back on every shard and gives the connections back, reserved ones too when the session ends.
+func (s *Session) rollbackAll() {
+	t := &s.tx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
+	defer cancel()
+	kept := t.parts[:0]
+	for _, p := range t.parts {
+		if p.begun {
+			if _, err := p.conn.Exec(ctx, "ROLLBACK"); err != nil {
+				p.conn.Discard()
+				continue
+			}
+			p.begun = false
+		}
+		kept = append(kept, p)
+	}
+	clear(t.parts[len(kept):])
+	t.parts = kept
+	s.finishTxn()
+}
+
+// unreserve gives up the connections that the session kept.
+func (s *Session) unreserve() {
+	if !s.tx.reserved {
+		return
+	}
+	s.tx.reserved = false
+	for _, p := range s.tx.parts {
+		p.conn.Dirty = true
+	}
+	if !s.tx.open() {
+		s.finishTxn()
+	}
+}
+
+// txnStmt runs BEGIN, COMMIT, ROLLBACK and savepoints.
+func (s *Session) txnStmt(st *parse.TxnStmt, sql []byte, more bool) error {
+	var err error
+	switch st.Kind {
+	case "BEGIN":
+		if err = s.commit(); err == nil {
+			s.tx.explicit = true
+			s.tx.readOnly = st.ReadOnly
+			if st.ReadOnly || st.ReadWrite || st.Snapshot {
+				s.tx.begin = string(st.Text(sql))
+			}
+		}
+	case "COMMIT":
+		err = s.commit()
+	case "ROLLBACK":
+		s.rollbackAll()
+	case "SAVEPOINT":
+		err = s.savepoint(st.Name.Name)
+	case "ROLLBACK TO":
+		err = s.onSavepoint("ROLLBACK TO ", st.Name.Name)
+	case "RELEASE":
+		err = s.onSavepoint("RELEASE SAVEPOINT ", st.Name.Name)
+	}
+	if err != nil {
+		return s.txnFailed(err)
+	}
+	if st.Chain && (st.Kind == "COMMIT" || st.Kind == "ROLLBACK") {
+		s.tx.explicit = true
+	}
+	s.rowCount = 0
+	s.warnings = s.warnings[:0]
+	if err := s.okMore(wire.OK{}, more); err != nil {
+		return err
+	}
+	if st.Release && (st.Kind == "COMMIT" || st.Kind == "ROLLBACK") {
+		return errQuit
+	}
+	return nil
+}
+
+// txnFailed answers a transaction statement that failed. An unknown outcome also ends the connection.
+func (s *Session) txnFailed(err error) error {
+	if ferr := s.failMore(err); ferr != nil {
+		return ferr
+	}
+	if e, ok := errcode.Of(err); ok && e.Closes() {
+		return err
+	}
+	return nil
+}
+
+// commit commits the open transaction, if there is one.
+func (s *Session) commit() error {
+	t := &s.tx
+	var writers []*part
+	for _, p := range t.parts {
+		if p.begun && p.wrote {
+			writers = append(writers, p)
+		}
+	}
+	if len(writers) > 1 && t.mode == txn.Atomic {
+		return s.commitAtomic(writers)
+	}
+	// Readers first: they can't fail the transaction.
+	for _, p := range t.parts {
+		if p.begun && !p.wrote {
+			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
+				p.conn.Dirty = true
+			}
+			p.begun = false
+		}
+	}
+	for i, p := range writers {
+		if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
+			return s.commitFailed(p, i, len(writers), err)
+		}
+		p.begun = false
+	}
+	s.finishTxn()
+	return nil
+}
+
+// commitFailed says what is known after the COMMIT of part i of n failed.
+func (s *Session) commitFailed(p *part, i, n int, err error) error {
+	var my *wire.MySQLError
+	refused := errors.As(err, &my)
+	if refused {
+		p.begun = false
+	} else {
+		s.dropPart(p)
+	}
+	s.rollbackAll()
+	switch {
+	case i > 0:
+		return errcode.Wrap(errcode.PartialWrite, err, i, n)
+	case refused:
+		return err
+	default:
+		return errcode.New(errcode.OutcomeUnknown, err.Error())
+	}
+}
+
+// commitAtomic commits on several shards, all or nothing.
+func (s *Session) commitAtomic(writers []*part) error {
+	if s.tx.redoBytes > s.sh.Limits.MaxRedoBytes {
+		n := s.tx.redoBytes
+		s.rollbackAll()
+		return errcode.New(errcode.RedoTooLarge, n, s.sh.Limits.MaxRedoBytes)
+	}
+	for _, p := range s.tx.parts {
+		if p.begun && !p.wrote {
+			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
+				p.conn.Dirty = true
+			}
+			p.begun = false
+		}
+	}
+	list := make([]txn.Participant, len(writers))
+	for i, p := range writers {
+		list[i] = txn.Participant{
+			Keyspace: p.shard.Keyspace.Name, Shard: p.shard.Name, Term: p.shard.Term,
+			Conn: p.conn, Redo: p.redo,
+		}
+		if st := p.conn.Settings(); st != nil {
+			list[i].Settings = st.SQL
+		}
+	}
+	broken, err := s.sh.Committer.Commit(s.ctx, list)
+	for _, c := range broken {
+		for _, p := range slices.Clone(s.tx.parts) {
+			if p.conn == c {
+				s.dropPart(p)
+			}
+		}
+	}
+	if err == nil {
+		for _, p := range s.tx.parts {
+			p.begun = false
+		}
+		s.finishTxn()
+		return nil
+	}
+	s.rollbackAll()
+	if errors.Is(err, txn.ErrUnknown) {
+		return errcode.New(errcode.OutcomeUnknown, err.Error())
+	}
+	return err
+}
+
+func (s *Session) savepoint(name string) error {
+	if !s.tx.open() && s.tx.autocommit {
+		return nil // as on a server: a savepoint outside a transaction is accepted and does nothing
+	}
+	q := quoteIdent(name)
+	for _, p := range s.tx.parts {
+		if p.begun {
+			if _, err := p.conn.Exec(s.ctx, "SAVEPOINT "+q); err != nil {
+				return err
+			}
+			p.redo = append(p.redo, txn.Statement{SQL: []byte("SAVEPOINT " + q)})
+		}
+	}
+	s.tx.savepoints = append(slices.DeleteFunc(s.tx.savepoints, func(o string) bool { return strings.EqualFold(o, q) }), q)
+	return nil
+}
+
+// onSavepoint runs ROLLBACK TO or RELEASE on every shard of the transaction.
+func (s *Session) onSavepoint(verb, name string) error {
+	q := quoteIdent(name)
+	i := slices.IndexFunc(s.tx.savepoints, func(o string) bool { return strings.EqualFold(o, q) })
+	if i < 0 {
+		return errcode.New(errcode.NoSuchSavepoint, name)
+	}
+	for _, p := range s.tx.parts {
+		if !p.begun {
+			continue
+		}
+		if _, err := p.conn.Exec(s.ctx, verb+q); err != nil {
+			return err
+		}
+		p.redo = append(p.redo, txn.Statement{SQL: []byte(verb + q)})
+	}
+	if verb[0] == 'R' && verb[1] == 'E' {
+		s.tx.savepoints = s.tx.savepoints[:i]
+	} else {
+		s.tx.savepoints = s.tx.savepoints[:i+1]
+	}
+	return nil
+}
+
+// commitForDDL ends an open transaction before a statement that commits implicitly.
+func (s *Session) commitForDDL(parse.Statement) error { return s.commit() }
+
+// implicitCommit tells the statements that end a transaction on a server. DDL plans are told apart by their class.
+func implicitCommit(st parse.Statement) bool {
+	switch t := st.(type) {
+	case *parse.LockTablesStmt:
+		return true
+	case *parse.DDLStmt:
+		return !t.Temporary && t.Verb != "CHECKSUM"
+	}
+	return false
+}
+
+func quoteIdent(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
