@@ -12,6 +12,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/redo"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
@@ -23,7 +24,7 @@ type part struct {
 	conn   *pool.Conn
 	begun  bool // START TRANSACTION was sent, or the server says that one is open
 	wrote  bool
-	redo   []txn.Statement
+	redo   []redo.Statement
 }
 
 // txState is a session's transaction and the connections that it holds.
@@ -178,7 +179,7 @@ func (s *Session) record(p *part, sql []byte, insertID uint64) {
 	if s.tx.redoBytes > s.sh.Limits.MaxRedoBytes {
 		return // the commit over several shards refuses then; one shard's needs no redo
 	}
-	p.redo = append(p.redo, txn.Statement{SQL: slices.Clone(sql), InsertID: insertID, UnixMicro: time.Now().UnixMicro()})
+	p.redo = append(p.redo, redo.Statement{SQL: slices.Clone(sql), InsertID: insertID, UnixMicro: time.Now().UnixMicro()})
 }
 
 // afterInTxn follows what the server says of its transaction after a statement.
@@ -399,7 +400,7 @@ func (s *Session) commitAtomic(writers []*part) error {
 	for i, p := range writers {
 		list[i] = txn.Participant{
 			Keyspace: p.shard.Keyspace.Name, Shard: p.shard.Name, Term: p.shard.Term,
-			Conn: p.conn, Redo: p.redo,
+			Conn: p.conn, Database: p.shard.Keyspace.DBName, Redo: p.redo,
 		}
 		if st := p.conn.Settings(); st != nil {
 			list[i].Settings = st.SQL
@@ -437,7 +438,7 @@ func (s *Session) savepoint(name string) error {
 			if _, err := p.conn.Exec(s.ctx, "SAVEPOINT "+q); err != nil {
 				return err
 			}
-			p.redo = append(p.redo, txn.Statement{SQL: []byte("SAVEPOINT " + q)})
+			p.redo = append(p.redo, redo.Statement{SQL: []byte("SAVEPOINT " + q)})
 		}
 	}
 	s.tx.savepoints = append(slices.DeleteFunc(s.tx.savepoints, func(o string) bool { return strings.EqualFold(o, q) }), q)
@@ -458,7 +459,7 @@ func (s *Session) onSavepoint(verb, name string) error {
 		if _, err := p.conn.Exec(s.ctx, verb+q); err != nil {
 			return err
 		}
-		p.redo = append(p.redo, txn.Statement{SQL: []byte(verb + q)})
+		p.redo = append(p.redo, redo.Statement{SQL: []byte(verb + q)})
 	}
 	if verb[0] == 'R' && verb[1] == 'E' {
 		s.tx.savepoints = s.tx.savepoints[:i]

@@ -1,20 +1,24 @@
-// Package txn commits transactions that span shards, all or nothing, without XA.
+// Package txn commits transactions that span shards, all or nothing, without XA (which loses prepared transactions on
+// MariaDB): package redo tells how they are remembered.
 //
-// Prepare means: for every participant but the first, the statements that it ran are saved as redo rows in
-// _pelorus.redo of its own shard, in a transaction of their own, while the application's transaction keeps its locks.
-// The decision is a row of _pelorus.decision that the first participant's transaction inserts and commits together with
-// its own work: that commit is the moment of truth. Each other participant deletes its redo rows inside its transaction
-// and commits. Whoever finds redo rows later asks the first participant's shard: a decision row means replay, and the
-// right to insert an "abort" row there means drop.
-//
-// The package does not choose shards, does not own connections and does not know clients.
+// It does not choose shards, does not own the application's connections, does not know clients, and does not finish
+// what a dead gateway left: the agents do.
 package txn
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 
+	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/redo"
 )
 
 // Mode is the session's transaction_mode.
@@ -30,37 +34,197 @@ const (
 // String returns the value of transaction_mode.
 func (m Mode) String() string { return [...]string{"atomic", "multi", "single"}[m] }
 
-// Statement is one write as it has to be repeated by a replay.
-type Statement struct {
-	SQL []byte
-	// InsertID is the first auto-increment value that it made, 0 for none; a replay sets insert_id to it.
-	InsertID uint64
-	// UnixMicro is the gateway's time when it ran; a replay sets timestamp to it.
-	UnixMicro int64
-}
-
 // Participant is one shard's part of a transaction.
 type Participant struct {
 	Keyspace, Shard string
 	Term            uint64
 	// Conn is where the application's transaction is open. The caller keeps ownership.
 	Conn *pool.Conn
+	// Database is the connection's default database.
+	Database string
 	// Settings is the SET statement that the session's connections have, "" for none; a replay runs it first.
 	Settings string
-	Redo     []Statement
+	Redo     []redo.Statement
 }
 
-// ErrUnknown is wrapped when nobody can say yet whether the transaction is committed: it will be decided by recovery.
-var ErrUnknown = errors.New("outcome is not known yet")
+func (p *Participant) name() string { return p.Keyspace + "/" + p.Shard }
+
+// ErrUnknown is wrapped when nobody can say yet whether the transaction is committed: recovery decides it.
+var ErrUnknown = errors.New("the transaction's outcome is being decided")
+
+// decideWithin bounds the time from the first redo row to the decision. Recovery gives a transaction up only after it
+// has ended the coordinator's connection or written an abort decision, so this is a second line of defence: a gateway that
+// was stopped in between does not go on with a transaction that others may have forgotten.
+const decideWithin = time.Minute
+
+// Hooks are called between the steps of a commit: the fault seam of tests. A nil hook does nothing.
+type Hooks struct {
+	// At is called with "prepared" (all redo rows are saved), "decided" (the coordinator has committed) and "committed"
+	// (every participant has).
+	At func(step string)
+}
 
 // Committer runs atomic commits. Safe for concurrent use.
-type Committer struct{}
+type Committer struct {
+	log   *slog.Logger
+	hooks Hooks
+}
 
 // NewCommitter makes a Committer.
-func NewCommitter() *Committer { return &Committer{} }
+func NewCommitter(log *slog.Logger, hooks Hooks) *Committer {
+	return &Committer{log: log, hooks: hooks}
+}
 
-// Commit commits the participants' open transactions, all or none. On an error that does not wrap ErrUnknown nothing is
-// committed and the caller rolls every connection back. Afterwards connections named in broken must be discarded.
+func (c *Committer) at(step string) {
+	if c.hooks.At != nil {
+		c.hooks.At(step)
+	}
+}
+
+// Commit commits the participants' open transactions, all or none. When it returns nil, the decision is made; a
+// connection in broken was lost afterwards and recovery finishes that participant. On an error that does not wrap
+// ErrUnknown nothing is committed, and the caller rolls every connection back. Connections in broken must be discarded in
+// any case.
 func (c *Committer) Commit(ctx context.Context, parts []Participant) (broken []*pool.Conn, err error) {
-	return nil, errors.New("not built")
+	// A client that goes away in the middle must not cut the commit short.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), decideWithin)
+	defer cancel()
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if err := c.prepare(ctx, id, parts); err != nil {
+		c.abandon(ctx, id, parts)
+		return nil, err
+	}
+	c.at("prepared")
+	if time.Since(start) > decideWithin/2 {
+		c.abandon(ctx, id, parts)
+		return nil, errcode.New(errcode.TxnRolledBack, "preparing it took too long")
+	}
+	if lost, err := c.decide(ctx, id, parts); err != nil {
+		if lost {
+			return []*pool.Conn{parts[0].Conn}, fmt.Errorf("%w: %s on %s: %w", ErrUnknown, id, parts[0].name(), err)
+		}
+		c.abandon(ctx, id, parts)
+		return nil, err
+	}
+	c.at("decided")
+	broken = c.finish(ctx, id, parts[1:])
+	c.at("committed")
+	if len(broken) == 0 {
+		c.forget(ctx, id, &parts[0])
+	}
+	return broken, nil
+}
+
+func newID() (string, error) {
+	var b [12]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("make a transaction id: %w", err)
+	}
+	return fmt.Sprintf("%012x-%s", time.Now().UnixMicro(), hex.EncodeToString(b[:])), nil
+}
+
+// prepare saves the redo rows of all participants but the first.
+func (c *Committer) prepare(ctx context.Context, id string, parts []Participant) error {
+	return each(parts[1:], func(p *Participant) error {
+		r := redo.Record{
+			TxnID: id, Participant: p.name(), Coordinator: parts[0].name(), Term: p.Term,
+			ConnID: uint64(p.Conn.ConnectionID()), CoordConnID: uint64(parts[0].Conn.ConnectionID()),
+			Database: p.Database, Settings: p.Settings, Statements: p.Redo,
+		}
+		if err := alone(ctx, p.Conn.Pool(), redo.InsertRecord(&r)); err != nil {
+			return errcode.Wrap(errcode.PrepareFailed, err, p.name())
+		}
+		return nil
+	})
+}
+
+// decide commits the first participant together with the decision. lost says that the outcome is not known.
+func (c *Committer) decide(ctx context.Context, id string, parts []Participant) (lost bool, err error) {
+	names := make([]string, len(parts))
+	for i := range parts {
+		names[i] = parts[i].name()
+	}
+	conn := parts[0].Conn
+	if _, err := conn.Exec(ctx, redo.Decide(id, redo.Commit, names)); err != nil {
+		var my *wire.MySQLError
+		if errors.As(err, &my) && my.Errno == 1062 {
+			return false, errcode.New(errcode.TxnRolledBack, "recovery took it for abandoned")
+		}
+		return false, err // the transaction of a lost connection is rolled back by its server: nothing was decided
+	}
+	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
+		var my *wire.MySQLError
+		return !errors.As(err, &my), err
+	}
+	return false, nil
+}
+
+// finish commits the others. What fails here is finished by recovery.
+func (c *Committer) finish(ctx context.Context, id string, parts []Participant) (broken []*pool.Conn) {
+	var mu sync.Mutex
+	_ = each(parts, func(p *Participant) error {
+		_, err := p.Conn.Exec(ctx, redo.DeleteRecord(id))
+		if err == nil {
+			_, err = p.Conn.Exec(ctx, "COMMIT")
+		}
+		if err != nil {
+			c.log.Warn("a participant of a decided transaction is left to recovery", "txn", id, "shard", p.name(), "error", err)
+			mu.Lock()
+			broken = append(broken, p.Conn)
+			mu.Unlock()
+		}
+		return nil
+	})
+	return broken
+}
+
+// abandon takes the redo rows of a transaction back that was not decided. What fails here is cleaned by recovery.
+func (c *Committer) abandon(ctx context.Context, id string, parts []Participant) {
+	_ = each(parts[1:], func(p *Participant) error {
+		if err := alone(ctx, p.Conn.Pool(), []byte(redo.DeleteRecord(id))); err != nil {
+			c.log.Warn("redo rows of an abandoned transaction are left to recovery", "txn", id, "shard", p.name(), "error", err)
+		}
+		return nil
+	})
+}
+
+// forget removes the decision of a transaction that is committed everywhere.
+func (c *Committer) forget(ctx context.Context, id string, p *Participant) {
+	if err := alone(ctx, p.Conn.Pool(), []byte(redo.Forget(id))); err != nil {
+		c.log.Info("a decision row is left to recovery", "txn", id, "shard", p.name(), "error", err)
+	}
+}
+
+// alone runs a statement in a transaction of its own.
+func alone(ctx context.Context, p *pool.Pool, sql []byte) error {
+	conn, err := p.Get(ctx, 0, nil)
+	if err != nil {
+		return err
+	}
+	rows, err := conn.QueryBytes(ctx, sql)
+	if err == nil {
+		err = rows.Close()
+	}
+	var my *wire.MySQLError
+	if err != nil && !errors.As(err, &my) {
+		conn.Discard()
+		return err
+	}
+	conn.Release()
+	return err
+}
+
+// each runs f for all participants at once and returns the first error.
+func each(parts []Participant, f func(*Participant) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(parts))
+	for i := range parts {
+		wg.Go(func() { errs[i] = f(&parts[i]) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
