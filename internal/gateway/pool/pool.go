@@ -419,5 +419,5 @@ func (c *Conn) stale() bool {
 	if coarseNow().Sub(c.idleAt) < checkAfter {
 		return false
 	}
-	return !c.Wire().Quiet()
+	return c.Wire().CheckIdle() != nil
 }

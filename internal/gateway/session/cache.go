@@ -27,18 +27,6 @@ type entry struct {
 	stmt parse.Statement
 }
 
-// fits says whether the plan, made for another statement of the same shape, is right for this one.
-func (e *entry) fits(sql []byte, slots []parse.Slot) bool {
-	for i := range e.plan.Guards {
-		g := &e.plan.Guards[i]
-		sl := slots[g.Slot]
-		if string(sql[sl.Start:sl.End]) != g.Text {
-			return false
-		}
-	}
-	return true
-}
-
 const (
 	cacheShards   = 16
 	cachePerShard = 2048 // 16 x 2,048 plans of about 2 KB: 64 MB at the very most

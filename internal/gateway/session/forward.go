@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
@@ -14,26 +13,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
-
-// forwardBuffer is the size of a forwarding buffer. A statement holds one while it runs; sessions at rest hold none.
-const forwardBuffer = 16 << 10
-
-var bufPool = sync.Pool{New: func() any { b := make([]byte, forwardBuffer); return &b }}
-
-func (s *Session) getBuf() []byte {
-	if s.buf == nil {
-		s.bufp = bufPool.Get().(*[]byte)
-		s.buf = *s.bufp
-	}
-	return s.buf
-}
-
-func (s *Session) putBuf() {
-	if s.buf != nil {
-		bufPool.Put(s.bufp)
-		s.buf, s.bufp = nil, nil
-	}
-}
 
 // errNotFast says that a statement with a fast plan has to go the slow way after all; nothing was sent.
 var errNotFast = errors.New("not for the fast path")
@@ -47,46 +26,93 @@ type lostError struct {
 func (e *lostError) Error() string { return "connection to the server was lost: " + e.err.Error() }
 func (e *lostError) Unwrap() error { return e.err }
 
-// resolveFast finds the shard of a fast plan. A nil shard means errNotFast.
+// resolveFast finds the shard of a fast plan.
 func (s *Session) resolveFast(snap *target.Snapshot, f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (*target.Shard, error) {
+	if f.Keyspace == "" {
+		return s.anyShard(snap)
+	}
 	ks := snap.Keyspaces[f.Keyspace]
 	if ks == nil || len(ks.Shards) == 0 {
 		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, "any key")
 	}
-	if s.scope.Shard != "" {
-		if sh := ks.Shard(s.scope.Shard); sh != nil {
+	if name := s.scope.Shard; name != "" || f.Kind == plan.OneShard {
+		if name == "" {
+			name = f.Shard
+		}
+		if sh := ks.Shard(name); sh != nil {
 			return sh, nil
 		}
-		return nil, errcode.New(errcode.NoSuchShard, f.Keyspace, s.scope.Shard)
+		return nil, errcode.New(errcode.NoSuchShard, f.Keyspace, name)
 	}
 	switch f.Kind {
 	case plan.Unsharded, plan.AnyShard:
 		return ks.Shards[0], nil
 	case plan.Pinned:
-		if sh := ks.Find(f.ID); sh != nil {
-			return sh, nil
-		}
-		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, fmt.Sprintf("keyspace id %x", f.ID))
+		return holder(ks, f.ID)
 	}
-	v, err := f.Value.Resolve(sql, slots, params)
+	d, err := s.locate(f, sql, slots, params)
 	if err != nil {
-		return nil, errNotFast
+		return nil, err
 	}
-	d, err := f.Vindex.Map(v, s.scratch[:0])
-	if err != nil {
-		return nil, errNotFast
-	}
-	switch d.Kind {
-	case vindex.DestID:
-		if sh := ks.Find(d.ID); sh != nil {
-			return sh, nil
-		}
-		return nil, errcode.New(errcode.KeyspaceIncomplete, f.Keyspace, fmt.Sprintf("keyspace id %x", d.ID))
-	case vindex.DestNone:
-		// No row can match by the vindex's idea of the value; the server's own answer on any shard is an empty one.
-		return ks.Shards[0], nil
+	switch {
+	case d.Kind == vindex.DestID:
+		return holder(ks, d.ID)
+	case d.Kind == vindex.DestNone && f.Strict:
+		return nil, errNotFast // the executor names the column in its error
+	case d.Kind == vindex.DestNone:
+		return ks.Shards[0], nil // no row can match: any server's answer is an empty one
 	}
 	return nil, errNotFast
+}
+
+func holder(ks *target.Keyspace, id []byte) (*target.Shard, error) {
+	if sh := ks.Find(id); sh != nil {
+		return sh, nil
+	}
+	return nil, errcode.New(errcode.KeyspaceIncomplete, ks.Name, fmt.Sprintf("keyspace id %x", id))
+}
+
+// locate maps the statement's values to their place.
+func (s *Session) locate(f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (vindex.Dest, error) {
+	if f.Vindex != nil {
+		v, err := f.Value.Resolve(sql, slots, params)
+		if err != nil {
+			return vindex.Dest{}, errNotFast
+		}
+		d, err := f.Vindex.Map(v, s.scratch[:0])
+		if err != nil {
+			return vindex.Dest{}, errNotFast
+		}
+		return d, nil
+	}
+	vs := make([]vindex.Value, len(f.Values))
+	for i := range f.Values {
+		v, err := f.Values[i].Resolve(sql, slots, params)
+		if err != nil {
+			return vindex.Dest{}, errNotFast
+		}
+		vs[i] = v
+	}
+	d, err := f.Multi.MapMulti(vs, s.scratch[:0])
+	if err != nil {
+		return vindex.Dest{}, errNotFast
+	}
+	return d, nil
+}
+
+// anyShard returns some serving shard: of the session's keyspace, else of any.
+func (s *Session) anyShard(snap *target.Snapshot) (*target.Shard, error) {
+	if ks := snap.Keyspaces[s.scope.Keyspace]; ks != nil && len(ks.Shards) > 0 {
+		return ks.Shards[0], nil
+	}
+	for _, n := range snap.Names() {
+		for _, sh := range snap.Keyspaces[n].Shards {
+			if sh.Primary != nil {
+				return sh, nil
+			}
+		}
+	}
+	return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
 }
 
 // endpoint chooses the server of a shard for the session's tablet type.
@@ -213,12 +239,11 @@ func (s *Session) send(c *pool.Conn, body, raw []byte) error {
 // server's connection broke before anything reached the client; any other error ends the session.
 func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) error {
 	w := c.Wire()
-	buf := s.getBuf()
 	s.cur.Store(c)
 	s.scan.Reset(kind, c.Caps())
 	sent := false
 	for {
-		n, err := w.ReadRaw(buf)
+		chunk, err := w.Fill()
 		if err != nil {
 			s.cur.Store(nil)
 			if !sent {
@@ -227,35 +252,59 @@ func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) er
 			c.Discard()
 			return fmt.Errorf("server connection broke in the middle of a result: %w", err)
 		}
-		used, done, err := s.scan.Feed(buf[:n])
-		if err != nil || done && used != n {
+		n, done, err := s.scan.Feed(chunk)
+		if err != nil || done && n != len(chunk) {
 			s.cur.Store(nil)
 			c.Discard()
 			return fmt.Errorf("server %s sent what is no MySQL response: %w", c.Pool().Addr(), errOr(err, wire.ErrMalformed))
 		}
 		if done {
-			s.cur.Store(nil)
-			if s.scan.LocalInfile {
-				return s.relayInfile(c, buf[:n])
-			}
-			if s.scan.IsErr || s.scan.Warnings > 0 || s.scan.InsertID > 0 {
-				s.afterOdd(c)
-			} else {
-				s.afterPlain()
-			}
-			if release {
-				s.giveBack(c)
-			}
-			return s.conn.WriteRaw(buf[:n])
+			return s.last(c, n, release)
 		}
 		sent = true
-		if err := s.conn.WriteRaw(buf[:n]); err != nil {
+		if err := s.conn.WriteRaw(chunk); err != nil {
 			// The rest of the result is of no use to anybody: the server notices when its connection closes.
-			c.Discard()
 			s.cur.Store(nil)
+			c.Discard()
 			return err
 		}
+		w.Discard(n)
 	}
+}
+
+// last takes note of a response whose end was read, gives the connection back, and sends the last bytes to the client.
+func (s *Session) last(c *pool.Conn, n int, release bool) error {
+	s.cur.Store(nil)
+	w := c.Wire()
+	if s.scan.IsErr {
+		s.keepError(w.Buffered(), n)
+	}
+	lease := w.Lease(n)
+	defer lease.Free()
+	if s.scan.LocalInfile {
+		return s.relayInfile(c, lease.Bytes())
+	}
+	if s.scan.IsErr || s.scan.Warnings > 0 || s.scan.InsertID > 0 {
+		s.afterOdd(c)
+	} else {
+		s.afterPlain()
+	}
+	w.Release()
+	if release {
+		s.giveBack(c)
+	}
+	return s.conn.WriteRaw(lease.Bytes())
+}
+
+// keepError keeps the error that ends a response for SHOW WARNINGS.
+func (s *Session) keepError(chunk []byte, n int) {
+	w := warning{"Error", s.scan.Errno, ""}
+	if k := s.scan.LastPacket; k <= n && k > 4 {
+		if my, err := wire.ParseErr(chunk[n-k+4 : n]); err == nil {
+			w.Text = my.Message
+		}
+	}
+	s.warnings = append(s.warnings[:0], w)
 }
 
 func errOr(err, other error) error {
@@ -267,7 +316,7 @@ func errOr(err, other error) error {
 
 // afterPlain takes note of a result without error, warnings and generated ids.
 func (s *Session) afterPlain() {
-	if len(s.warnings) > 0 {
+	if len(s.warnings) > 0 && !s.scan.IsErr {
 		s.warnings = s.warnings[:0]
 	}
 	if s.scan.HadResultSet {
@@ -283,7 +332,6 @@ func (s *Session) afterOdd(c *pool.Conn) {
 	s.afterPlain()
 	if s.scan.IsErr {
 		s.rowCount = -1
-		s.warnings = append(s.warnings[:0], warning{"Error", s.scan.Errno, s.scan.ErrorText()})
 		return
 	}
 	if !s.scan.HadResultSet && s.scan.InsertID > 0 {

@@ -64,7 +64,7 @@ func (s *Session) query(sql, raw []byte, more bool) error {
 	}
 	key := planKey{shape, s.scope, s.mode}
 	e := s.sh.Plans.get(key, snap.Version)
-	if e == nil || e.plan != nil && !e.fits(sql, slots) {
+	if e == nil || e.plan != nil && !e.plan.Fits(sql, slots) {
 		return s.slow(snap, sql, raw, slots, &key, more)
 	}
 	return s.run(snap, e, sql, raw, slots, more)
@@ -229,7 +229,7 @@ func (w *resultWriter) Columns(cols []wire.Column) error {
 	}
 	w.started, w.cols = true, cols
 	s := w.s
-	s.out = wire.AppendLenEnc(s.out[:0], uint64(len(cols)))
+	s.out = wire.AppendLenencInt(s.out[:0], uint64(len(cols)))
 	if err := s.conn.WritePacket(s.out); err != nil {
 		return err
 	}

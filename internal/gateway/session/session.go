@@ -107,8 +107,6 @@ type Session struct {
 	scan      wire.Scanner
 	slots     []parse.Slot
 	scratch   [64]byte
-	buf       []byte // forwarding buffer, taken from bufPool while a statement runs
-	bufp      *[]byte
 	out       []byte // small encode buffer
 	head      [5]byte
 	rewritten []byte
@@ -207,7 +205,6 @@ func (s *Session) close() {
 	s.rollbackAll()
 	s.closePrepared()
 	s.sh.Registry.remove(s)
-	s.putBuf()
 	_ = s.conn.Close()
 }
 
@@ -264,7 +261,6 @@ func (s *Session) loop() error {
 		if err != nil {
 			return err
 		}
-		s.putBuf()
 	}
 }
 

@@ -389,7 +389,7 @@ func (s *Session) use(name string) error {
 	}
 	snap := s.sh.Targets.Current()
 	k := snap.Keyspaces[ks]
-	if k == nil && !systemSchema(ks) {
+	if k == nil && !SystemSchema(ks) {
 		return errcode.New(errcode.NoSuchKeyspace, ks)
 	}
 	if k != nil && shard != "" && k.Shard(shard) == nil {
@@ -399,7 +399,8 @@ func (s *Session) use(name string) error {
 	return nil
 }
 
-func systemSchema(name string) bool {
+// SystemSchema says whether a name is a schema of the servers themselves.
+func SystemSchema(name string) bool {
 	switch strings.ToLower(name) {
 	case "information_schema", "performance_schema", "mysql", "sys":
 		return true
