@@ -48,3 +48,9 @@ func (a *accounts) may(user, keyspace string) bool {
 	list := u.GetKeyspaces()
 	return len(list) == 0 || slices.Contains(list, keyspace)
 }
+
+// rights says whether a user is bound to some keyspaces, or to reading.
+func (a *accounts) rights(user string) (bound, readOnly bool) {
+	u := a.find(user)
+	return len(u.GetKeyspaces()) > 0, u.GetReadOnly()
+}

@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			return err
 		}
 	}
-	store, err := etcd.Open(etcd.Config{Endpoints: cfg.Etcd, Prefix: cfg.Prefix, Log: log})
+	store, err := etcd.Open(etcd.Config{Endpoints: cfg.Etcd, Prefix: cfg.Prefix, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (g *gateway) prepare(ctx context.Context) error {
 	g.shared = &session.Shared{
 		Targets: g.targets, Plans: plans, Settings: session.NewSettingsTable(), Stmts: session.NewStatementTable(),
 		Registry: reg, Server: server, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
-		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g,
+		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{
 			MaxPacket: g.cfg.MaxPacket, MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes,
 			MaxPrepared: 16_382, MaxRedoBytes: 24 << 20, MaxUserVars: 10_000,

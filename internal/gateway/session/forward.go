@@ -167,6 +167,7 @@ func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) erro
 	if err != nil {
 		return s.fail(err)
 	}
+	s.on = sh
 	for attempt := 0; ; attempt++ {
 		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
 		if err != nil {
@@ -363,14 +364,10 @@ func (s *Session) fetchWarnings(c *pool.Conn) {
 }
 
 // giveBack returns a connection after an autocommit statement, or makes it part of the session's transaction if the
-// server says that one is open there now.
+// server says that one is open there now: a procedure may have begun it.
 func (s *Session) giveBack(c *pool.Conn) {
 	if s.scan.Status&wire.StatusInTrans != 0 && !s.scan.IsErr {
-		s.tx.adopt(c)
-		return
-	}
-	if s.tx.reserved {
-		s.tx.keep(c)
+		s.tx.parts = append(s.tx.parts, &part{shard: s.on, server: c.Pool(), conn: c, begun: true, wrote: true})
 		return
 	}
 	c.Release()

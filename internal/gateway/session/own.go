@@ -194,7 +194,7 @@ func (s *Session) killStatement(id uint64, queryOnly bool) error {
 	if victim == nil {
 		return s.failMore(errcode.New(errcode.NoSuchThread, id))
 	}
-	if victim.login.User != s.login.User {
+	if victim.public.Load().user != s.login.User {
 		return s.failMore(errcode.New(errcode.NotYourThread, id))
 	}
 	victim.Kill(queryOnly)

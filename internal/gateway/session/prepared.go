@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,15 +16,18 @@ import (
 
 // preparedStmt is a prepared statement of one session.
 type preparedStmt struct {
-	id     uint32
-	text   *pool.Statement
-	sql    []byte
-	slots  []parse.Slot
-	scope  *scope
-	mode   parse.Mode
-	params int
-	types  []wire.ParamType // of the last EXECUTE that sent them
-	long   map[uint16][]byte
+	id      uint32
+	text    *pool.Statement
+	sql     []byte
+	slots   []parse.Slot
+	scope   *scope
+	mode    parse.Mode
+	params  int
+	types   []wire.ParamType // of the last EXECUTE that sent them
+	long    [][]byte         // by COM_STMT_SEND_LONG_DATA since the last EXECUTE; nil without
+	longN   int              // bytes of long
+	badLong bool             // long data was too long
+	texts   []byte           // the parameters' text, for vindexes
 	// plan is what fast EXECUTEs go by, for the snapshot version it was made for. nil: the statement is executed as text.
 	plan    *plan.Plan
 	version uint64
@@ -95,6 +97,9 @@ func (s *Session) comPrepare(payload []byte) error {
 		text = u.sql
 	}
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
+	if err == nil && (s.bound || s.readOnly) {
+		err = s.allowed(p)
+	}
 	if err != nil {
 		return s.fail(err)
 	}
@@ -174,12 +179,12 @@ func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols
 
 func (s *Session) describeOn(c *pool.Conn, text *pool.Statement) (params, cols []wire.Column, err error) {
 	if id, ok := c.Handle(text); ok {
-		if err := c.CloseStmt(id); err != nil {
+		if err := closeHandle(c, id); err != nil {
 			return nil, nil, err
 		}
 		c.Forget(text)
 	}
-	ps, err := c.PrepareText(s.ctx, text.SQL)
+	ps, err := c.Prepare(s.ctx, text.SQL)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -188,9 +193,19 @@ func (s *Session) describeOn(c *pool.Conn, text *pool.Statement) (params, cols [
 
 func (s *Session) keepHandle(c *pool.Conn, text *pool.Statement, id uint32) error {
 	if old, evict := c.Keep(text, id); evict {
-		return c.CloseStmt(old)
+		return closeHandle(c, old)
 	}
 	return nil
+}
+
+// closeHandle sends COM_STMT_CLOSE, which has no answer.
+func closeHandle(c *pool.Conn, id uint32) error {
+	w := c.Wire()
+	w.SetSeq(0)
+	if err := w.WritePacket([]byte{wire.ComStmtClose, byte(id), byte(id >> 8), byte(id >> 16), byte(id >> 24)}); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // keepPrepared stores the statement and sends COM_STMT_PREPARE's answer.
@@ -207,11 +222,8 @@ func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) err
 			params[i] = wire.Column{Name: "?", Charset: 63, Type: wire.TypeVarString}
 		}
 	}
-	head := make([]byte, 12)
-	binary.LittleEndian.PutUint32(head[1:], st.id)
-	binary.LittleEndian.PutUint16(head[5:], uint16(len(cols)))
-	binary.LittleEndian.PutUint16(head[7:], uint16(len(params)))
-	if err := s.conn.WritePacket(head); err != nil {
+	s.out = wire.AppendPrepared(s.out[:0], wire.Prepared{ID: st.id, Columns: len(cols), Params: len(params)}, s.caps)
+	if err := s.conn.WritePacket(s.out); err != nil {
 		return err
 	}
 	for _, list := range [2][]wire.Column{params, cols} {
@@ -232,10 +244,10 @@ func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) err
 }
 
 func (s *Session) stmtOf(payload []byte) *preparedStmt {
-	if len(payload) < 5 {
+	id, err := wire.StmtID(payload)
+	if err != nil {
 		return nil
 	}
-	id := binary.LittleEndian.Uint32(payload[1:])
 	if id == 0xffffffff && s.sh.MariaDB {
 		id = s.nextStmt // MariaDB: the statement that was prepared last
 	}
@@ -244,8 +256,8 @@ func (s *Session) stmtOf(payload []byte) *preparedStmt {
 
 func (s *Session) unknownStmt(payload []byte) error {
 	id := "?"
-	if len(payload) >= 5 {
-		id = fmt.Sprint(binary.LittleEndian.Uint32(payload[1:]))
+	if n, err := wire.StmtID(payload); err == nil {
+		id = fmt.Sprint(n)
 	}
 	return s.fail(errcode.New(errcode.UnknownStatement, id))
 }
@@ -274,7 +286,7 @@ func (s *Session) comStmtReset(payload []byte) error {
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
-	st.long = nil
+	st.dropLong()
 	return s.ok(wire.OK{})
 }
 
@@ -285,52 +297,58 @@ func (s *Session) comFetch(payload []byte) error {
 
 // comLongData keeps a piece of a long parameter. There is no answer, not even to an unknown statement.
 func (s *Session) comLongData(payload []byte) {
+	d, err := wire.ParseLongData(payload)
 	st := s.stmtOf(payload)
-	if st == nil || len(payload) < 7 {
+	if err != nil || st == nil || int(d.Param) >= st.params {
+		return
+	}
+	if st.longN += len(d.Data); st.longN > s.sh.Limits.MaxPacket {
+		st.badLong = true // EXECUTE says so
 		return
 	}
 	if st.long == nil {
-		st.long = map[uint16][]byte{}
+		st.long = make([][]byte, st.params)
 	}
-	i := binary.LittleEndian.Uint16(payload[5:])
-	total := 0
-	for _, d := range st.long {
-		total += len(d)
+	if st.long[d.Param] == nil {
+		st.long[d.Param] = []byte{}
 	}
-	if total+len(payload)-7 > s.sh.Limits.MaxPacket || int(i) >= st.params {
-		st.long[0xffff] = nil // remembered: EXECUTE refuses
-		return
-	}
-	st.long[i] = append(st.long[i], payload[7:]...)
-	if st.long[i] == nil {
-		st.long[i] = []byte{}
-	}
+	st.long[d.Param] = append(st.long[d.Param], d.Data...)
 }
 
-// comExecute runs a prepared statement.
-func (s *Session) comExecute(payload, raw []byte) error {
+func (st *preparedStmt) dropLong() { st.long, st.longN, st.badLong = nil, 0, false }
+
+// comExecute runs a prepared statement. A cursor is never opened: the rows follow at once, which clients accept.
+func (s *Session) comExecute(payload []byte) error {
 	st := s.stmtOf(payload)
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
-	ex, err := wire.ParseStmtExecute(payload, st.params, st.types, s.caps)
-	if err != nil {
+	defer st.dropLong()
+	if st.badLong {
+		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
+	}
+	ex := &s.ex
+	if err := ex.Parse(payload, st.params, st.types, st.long, s.caps); err != nil {
 		return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 	}
-	if ex.NewTypes {
-		st.types = append(st.types[:0], ex.Types()...)
+	if ex.NewTypes != nil {
+		st.types = append(st.types[:0], ex.NewTypes...)
 	}
 	snap := s.sh.Targets.Current()
-	if p := s.preparedPlan(snap, st); p != nil && len(st.long) == 0 {
-		sh, err := s.resolveFast(snap, p.Fast, st.sql, st.slots, st.vindexValues(&ex))
+	if p := s.preparedPlan(snap, st); p != nil {
+		values, err := st.vindexValues(ex)
+		if err != nil {
+			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
+		}
+		sh, err := s.resolveFast(snap, p.Fast, st.sql, st.slots, values)
 		if err == nil {
-			return s.executeFast(sh, p, st, &ex)
+			return s.executeFast(sh, p, st, ex)
 		}
 		if !errors.Is(err, errNotFast) {
 			return s.fail(err)
 		}
 	}
-	return s.executeText(st, &ex)
+	return s.executeText(st, ex)
 }
 
 // preparedPlan returns the fast plan of a statement, made again when the topology changed.
@@ -353,19 +371,24 @@ func (s *Session) preparedPlan(snap *target.Snapshot, st *preparedStmt) *plan.Pl
 }
 
 // vindexValues returns the parameters as a vindex sees them. The result is valid until the next call.
-func (st *preparedStmt) vindexValues(ex *wire.Execute) []vindex.Value {
-	st.values = st.values[:0]
+func (st *preparedStmt) vindexValues(ex *wire.Execute) ([]vindex.Value, error) {
+	st.values, st.texts = st.values[:0], st.texts[:0]
 	for i := range ex.Params {
-		st.values = append(st.values, paramValue(&ex.Params[i]))
+		p := &ex.Params[i]
+		from := len(st.texts)
+		var err error
+		if st.texts, err = p.AppendText(st.texts); err != nil {
+			return nil, err
+		}
+		st.values = append(st.values, paramValue(p, st.texts[from:len(st.texts):len(st.texts)]))
 	}
-	return st.values
+	return st.values, nil
 }
 
-func paramValue(p *wire.Param) vindex.Value {
+func paramValue(p *wire.Param, text []byte) vindex.Value {
 	if p.Null {
 		return vindex.Value{Kind: vindex.Null}
 	}
-	text := p.Text()
 	switch p.Type {
 	case wire.TypeTiny, wire.TypeShort, wire.TypeInt24, wire.TypeLong, wire.TypeLongLong, wire.TypeYear:
 		if p.Unsigned {
@@ -419,9 +442,11 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		}
 		if p.Class == plan.Write && !s.scan.IsErr {
 			pt.wrote = true
-			if text, n := s.paramText(st, ex); n == st.params {
-				s.record(pt, text, s.scan.InsertID)
+			text, err := s.paramText(st, ex)
+			if err != nil {
+				return err
 			}
+			s.record(pt, text, s.scan.InsertID)
 		}
 		s.afterInTxn(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
 		return nil
@@ -430,6 +455,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 	if err != nil {
 		return s.fail(err)
 	}
+	s.on = sh
 	for attempt := 0; ; attempt++ {
 		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
 		if err != nil {
@@ -459,7 +485,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, release bool) error {
 	id, ok := c.Handle(st.text)
 	if !ok {
-		ps, err := c.PrepareText(s.ctx, st.text.SQL)
+		ps, err := c.Prepare(s.ctx, st.text.SQL)
 		if err != nil {
 			var my *wire.MySQLError
 			if errors.As(err, &my) {
@@ -473,7 +499,10 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, re
 		}
 	}
 	w := c.Wire()
-	s.out = wire.AppendStmtExecute(s.out[:0], id, ex)
+	for i := range ex.Params {
+		ex.Params[i].Long = false // the value goes with the statement
+	}
+	s.out = wire.AppendStmtExecute(s.out[:0], id, 0, ex.Params, nil, c.Caps())
 	w.SetSeq(0)
 	err := w.WritePacket(s.out)
 	if err == nil {
@@ -486,28 +515,26 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, re
 }
 
 // paramText returns the statement with its parameters written in.
-func (s *Session) paramText(st *preparedStmt, ex *wire.Execute) ([]byte, int) {
+func (s *Session) paramText(st *preparedStmt, ex *wire.Execute) ([]byte, error) {
 	values := make([][]byte, len(ex.Params))
 	for i := range ex.Params {
-		if d, ok := st.long[uint16(i)]; ok {
-			values[i] = wire.AppendBlobSQL(nil, d, ex.Params[i].Type)
-			continue
+		var err error
+		if values[i], err = ex.Params[i].AppendSQL(nil, st.mode.NoBackslashEscapes); err != nil {
+			return nil, errcode.New(errcode.MalformedPacket, err.Error())
 		}
-		values[i] = ex.Params[i].AppendSQL(nil)
 	}
-	return writeParams(st.sql, st.slots, values)
+	text, n := writeParams(st.sql, st.slots, values)
+	if n != len(values) {
+		return nil, errcode.New(errcode.BadParameterCount, n, len(values))
+	}
+	return text, nil
 }
 
 // executeText runs a prepared statement as text, with binary rows for the client.
 func (s *Session) executeText(st *preparedStmt, ex *wire.Execute) error {
-	if _, bad := st.long[0xffff]; bad {
-		st.long = nil
-		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
-	}
-	text, n := s.paramText(st, ex)
-	st.long = nil
-	if n != st.params {
-		return s.fail(errcode.New(errcode.BadParameterCount, st.params, n))
+	text, err := s.paramText(st, ex)
+	if err != nil {
+		return s.fail(err)
 	}
 	s.binary = true
 	defer func() { s.binary = false }()

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
@@ -16,7 +17,7 @@ func (s *Session) comQuery(payload, raw []byte) error {
 	sql := payload[1:]
 	if s.qattrs {
 		var err error
-		if sql, err = wire.StripQueryAttributes(payload); err != nil {
+		if sql, _, err = wire.StripQueryAttributes(payload, s.caps); err != nil {
 			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 		}
 		raw = nil
@@ -76,6 +77,11 @@ func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []
 		return s.own(snap, e.stmt, sql, more)
 	}
 	p := e.plan
+	if s.bound || s.readOnly {
+		if err := s.allowed(p); err != nil {
+			return s.failMore(err)
+		}
+	}
 	if p.Fast != nil && !more && !s.binary {
 		sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
 		if err == nil {
@@ -90,6 +96,19 @@ func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []
 		}
 	}
 	return s.execute(snap, p, sql, slots, more)
+}
+
+// allowed checks a plan against the rights of a user who has not all of them.
+func (s *Session) allowed(p *plan.Plan) error {
+	if s.readOnly && p.Class != plan.Read && p.Class != plan.Show {
+		return errcode.New(errcode.PrivilegeNeeded, "write")
+	}
+	for _, t := range p.Tables {
+		if ks, _, _ := strings.Cut(t, "."); !s.sh.May(s.login.User, ks) {
+			return errcode.New(errcode.KeyspaceDenied, s.login.User, ks)
+		}
+	}
+	return nil
 }
 
 // slow parses and plans a statement, keeps the plan if it can serve others, and runs it.
@@ -251,7 +270,10 @@ func (w *resultWriter) Row(values [][]byte) error {
 	w.rows++
 	s := w.s
 	if w.binary {
-		s.out = wire.AppendBinaryRow(s.out[:0], w.cols, values)
+		var err error
+		if s.out, err = wire.AppendBinaryRow(s.out[:0], w.cols, values); err != nil {
+			return err
+		}
 	} else {
 		s.out = wire.AppendTextRow(s.out[:0], values)
 	}

@@ -52,11 +52,15 @@ type Shared struct {
 	Committer *txn.Committer
 	Metrics   *Metrics
 	Admin     Admin
-	Limits    Limits
-	Cell      string
-	MariaDB   bool   // announced flavor
-	Version   string // announced version, such as 9.7.4-pelorus
-	Log       *slog.Logger
+	// Rights says whether a user is bound to some keyspaces or to reading.
+	Rights func(user string) (bound, readOnly bool)
+	// May says whether a user may use a keyspace.
+	May     func(user, keyspace string) bool
+	Limits  Limits
+	Cell    string
+	MariaDB bool   // announced flavor
+	Version string // announced version, such as 9.7.4-pelorus
+	Log     *slog.Logger
 }
 
 // Admin is what statements that change the topology need: ALTER VSCHEMA.
@@ -74,10 +78,12 @@ type Session struct {
 	log   *slog.Logger
 	ctx   context.Context
 
-	caps   wire.Capability
-	class  pool.Class
-	multi  bool // the client may send several statements at once
-	qattrs bool // COM_QUERY carries query attributes
+	caps     wire.Capability
+	class    pool.Class
+	bound    bool // the user may use some keyspaces only
+	readOnly bool // the user may not write
+	multi    bool // the client may send several statements at once
+	qattrs   bool // COM_QUERY carries query attributes
 
 	scope    *scope // keyspace, forced shard, tablet type
 	mode     parse.Mode
@@ -97,13 +103,16 @@ type Session struct {
 	warnings     []warning
 
 	runMu   sync.Mutex
-	running map[*pool.Conn]struct{}   // connections on which the executor works for this session
-	txLost  bool                      // a server ended the transaction in the middle of a statement
-	cur     atomic.Pointer[pool.Conn] // the connection that runs this session's statement
-	curText atomic.Pointer[string]    // what SHOW PROCESSLIST shows of slow-path statements
+	running map[*pool.Conn]struct{}    // connections on which the executor works for this session
+	on      *target.Shard              // where the fast path runs the statement
+	txLost  bool                       // a server ended the transaction in the middle of a statement
+	cur     atomic.Pointer[pool.Conn]  // the connection that runs this session's statement
+	public  atomic.Pointer[publicInfo] // what other sessions may see of this one
+	curText atomic.Pointer[string]     // what SHOW PROCESSLIST shows of slow-path statements
 	killed  atomic.Bool
 	started time.Time
 
+	ex        wire.Execute
 	scan      wire.Scanner
 	slots     []parse.Slot
 	scratch   [64]byte
@@ -112,6 +121,13 @@ type Session struct {
 	rewritten []byte
 	binary    bool // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
 	failed    bool // the last statement was answered with an error
+}
+
+// publicInfo is what SHOW PROCESSLIST and KILL of other sessions need. Immutable.
+type publicInfo struct{ user, host, keyspace string }
+
+func (s *Session) publish() {
+	s.public.Store(&publicInfo{s.login.User, s.host, s.scope.Keyspace})
 }
 
 // warning is one row of SHOW WARNINGS.
@@ -144,6 +160,8 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 		scope: sh.Plans.scope("", "", ""),
 	}
 	defer s.close()
+	s.login = login
+	s.publish()
 	sh.Registry.add(s)
 	stop := context.AfterFunc(ctx, func() { s.Kill(false) })
 	defer stop()
@@ -176,6 +194,7 @@ func (s *Session) begin(login *wire.Login) error {
 	}
 	s.multi = s.caps&wire.ClientMultiStatements != 0
 	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
+	s.bound, s.readOnly = s.sh.Rights(login.User)
 	s.reset()
 	s.vars.names = handshakeNames(login.Charset, s.sh.MariaDB)
 	if s.caps&wire.ClientIgnoreSpace != 0 {
@@ -183,6 +202,7 @@ func (s *Session) begin(login *wire.Login) error {
 		s.vars.set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
 	}
 	s.settings = s.sh.Settings.intern(&s.vars)
+	defer s.publish()
 	if login.Database != "" {
 		return s.use(login.Database)
 	}
@@ -284,7 +304,7 @@ func (s *Session) badInput(err error) error {
 func (s *Session) command(payload, raw []byte) error {
 	switch payload[0] {
 	case wire.ComStmtExecute:
-		return s.comExecute(payload, raw)
+		return s.comExecute(payload)
 	case wire.ComStmtPrepare:
 		return s.comPrepare(payload)
 	case wire.ComStmtClose:
@@ -374,7 +394,7 @@ func (s *Session) status(more bool) uint16 {
 		st |= wire.StatusNoBackslashEscapes
 	}
 	if s.mode.ANSIQuotes && s.sh.MariaDB {
-		st |= wire.StatusANSIQuotes
+		st |= wire.StatusAnsiQuotes
 	}
 	return st
 }

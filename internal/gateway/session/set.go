@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -395,7 +394,11 @@ func (s *Session) use(name string) error {
 	if k != nil && shard != "" && k.Shard(shard) == nil {
 		return errcode.New(errcode.NoSuchShard, ks, shard)
 	}
+	if k != nil && !s.sh.May(s.login.User, ks) {
+		return errcode.New(errcode.KeyspaceDenied, s.login.User, ks)
+	}
 	s.scope = s.sh.Plans.scope(ks, shard, typ)
+	s.publish()
 	return nil
 }
 
@@ -412,5 +415,3 @@ func parseUint(b []byte) uint64 {
 	n, _ := strconv.ParseUint(string(b), 10, 64)
 	return n
 }
-
-var errNoServer = errors.New("no server")

@@ -64,8 +64,10 @@ func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, more bool) err
 		return s.table(more, []string{"Grants for " + s.login.User + "@%"}, [][]string{{"GRANT ALL PRIVILEGES ON *.* TO " + user}})
 	case "VSCHEMA TABLES":
 		var rows [][]string
-		for _, t := range snap.VSchema.TableNames(s.scope.Keyspace) {
-			rows = append(rows, []string{t})
+		if ks := snap.VSchema.Keyspace(s.scope.Keyspace); ks != nil {
+			for _, t := range ks.Tables() {
+				rows = append(rows, []string{t.Name})
+			}
 		}
 		return s.table(more, []string{"Tables"}, rows)
 	case "VSCHEMA VINDEXES":
@@ -101,7 +103,7 @@ func (s *Session) showDatabases(snap *target.Snapshot, st *parse.ShowStmt, more 
 func (s *Session) showProcesslist(more bool) error {
 	var rows [][]string
 	for _, o := range s.sh.Registry.list() {
-		info, command := "", "Sleep"
+		who, info, command := o.public.Load(), "", "Sleep"
 		if t := o.curText.Load(); t != nil {
 			info, command = *t, "Query"
 		}
@@ -109,7 +111,7 @@ func (s *Session) showProcesslist(more bool) error {
 			command = "Query"
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(int(o.id)), o.login.User, o.host, o.scope.Keyspace, command,
+			strconv.Itoa(int(o.id)), who.user, who.host, who.keyspace, command,
 			strconv.Itoa(int(time.Since(o.started).Seconds())), "", info,
 		})
 	}
@@ -118,10 +120,14 @@ func (s *Session) showProcesslist(more bool) error {
 
 func (s *Session) showVindexes(snap *target.Snapshot, more bool) error {
 	var rows [][]string
-	for _, v := range snap.VSchema.VindexList(s.scope.Keyspace) {
-		rows = append(rows, []string{v.Name(), v.Type()})
+	if ks := snap.VSchema.Keyspace(s.scope.Keyspace); ks != nil {
+		for _, t := range ks.Tables() {
+			for _, cv := range t.ColumnVindexes {
+				rows = append(rows, []string{t.Name, strings.Join(cv.Columns, ", "), cv.Vindex.Name(), cv.Vindex.Type()})
+			}
+		}
 	}
-	return s.table(more, []string{"Name", "Type"}, rows)
+	return s.table(more, []string{"Table", "Columns", "Name", "Type"}, rows)
 }
 
 func (s *Session) showTopology(snap *target.Snapshot, what string, more bool) error {

@@ -80,11 +80,11 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 		if !ok {
 			return true
 		}
-		edits.Replace(n.Range(), []byte(text))
+		edits.Replace(n.Range(), text)
 		u.changed = true
 		for _, it := range items {
 			if it.Alias.Name == "" && !it.Star && it.Start <= n.Range().Start && n.Range().End <= it.End {
-				edits.Insert(it.End, []byte(" AS "+quoteIdent(parse.ColumnName(sql, *it, s.mode))))
+				edits.Insert(it.End, " AS "+quoteIdent(parse.ColumnName(sql, *it, s.mode)))
 				it.Alias.Name = "-" // once
 			}
 		}
