@@ -50,8 +50,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	g := &gateway{cfg: cfg, log: log, creds: creds, topo: topo.New(store).WithLogger(log), reg: prometheus.NewRegistry()}
+	g := newGateway(cfg, creds, topo.New(store).WithLogger(log), log)
 	return g.run(ctx)
+}
+
+func newGateway(cfg Config, creds credentials.Credentials, t *topo.Topo, log *slog.Logger) *gateway {
+	return &gateway{cfg: cfg, log: log, creds: creds, topo: t, reg: prometheus.NewRegistry()}
 }
 
 type gateway struct {
@@ -168,7 +172,7 @@ func (g *gateway) serverConfig(version string, mariaDB bool) (*wire.ServerConfig
 	if err != nil {
 		return nil, fmt.Errorf("make the key for passwords: %w", err)
 	}
-	caps := wire.ClientLongPassword | wire.ClientFoundRows | wire.ClientLongFlag | wire.ClientConnectWithDB | wire.ClientNoSchema |
+	caps := wire.ClientMySQL | wire.ClientFoundRows | wire.ClientLongFlag | wire.ClientConnectWithDB | wire.ClientNoSchema |
 		wire.ClientLocalFiles | wire.ClientIgnoreSpace | wire.ClientProtocol41 | wire.ClientInteractive | wire.ClientTransactions |
 		wire.ClientSecureConnection | wire.ClientMultiStatements | wire.ClientMultiResults | wire.ClientPSMultiResults |
 		wire.ClientPluginAuth | wire.ClientConnectAttrs | wire.ClientPluginAuthLenenc | wire.ClientSessionTrack | wire.ClientDeprecateEOF
@@ -177,7 +181,7 @@ func (g *gateway) serverConfig(version string, mariaDB bool) (*wire.ServerConfig
 		Auth: &g.accounts, Admit: g.admit, HandshakeTimeout: 10 * time.Second,
 	}
 	if mariaDB {
-		caps &^= wire.ClientLongPassword // the sign of MariaDB
+		caps &^= wire.ClientMySQL // the sign of MariaDB
 		sc.DefaultAuth = wire.PluginNative
 	} else {
 		caps |= wire.ClientQueryAttributes

@@ -110,11 +110,16 @@ func (g *gateway) AlterVSchema(ctx context.Context, keyspace, sql string) error 
 		case !errors.Is(err, topo.ErrNotFound):
 			return err
 		}
-		next, err := vschema.Apply(doc, alter)
+		old, err := vschema.Parse(doc)
 		if err != nil {
 			return err
 		}
-		_, err = g.topo.PutVSchema(ctx, keyspace, &topov1.VSchema{Json: &next}, rev)
+		next, err := vschema.Apply(old, alter)
+		if err != nil {
+			return err
+		}
+		text := next.Encode()
+		_, err = g.topo.PutVSchema(ctx, keyspace, &topov1.VSchema{Json: &text}, rev)
 		if err == nil || !errors.Is(err, topo.ErrConflict) {
 			return err
 		}
