@@ -216,6 +216,9 @@ func TestGateway(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			b := newBed(t, family)
 			t.Run("unsharded", b.testUnsharded)
+			t.Run("sharded", b.testSharded)
+			t.Run("atomic", b.testAtomic)
+			t.Run("session", b.testSession)
 		})
 	}
 }
@@ -247,5 +250,149 @@ func (b *bed) testUnsharded(t *testing.T) {
 	}
 	if got := rows(t, d, "SELECT v FROM t ORDER BY id"); got != "a\nb\n" {
 		t.Errorf("after rollback: %q", got)
+	}
+}
+
+func (b *bed) testSharded(t *testing.T) {
+	d := b.open(t, "shop", "interpolateParams=true")
+	d.SetMaxOpenConns(1)
+	run(t, d, "CREATE TABLE main.customer_seq (id bigint primary key, next_id bigint, cache bigint)")
+	run(t, d, "INSERT INTO main.customer_seq VALUES (0, 1, 100)")
+	run(t, d, "CREATE TABLE customer (id bigint primary key, name varchar(40), country char(2))")
+	run(t, d, "CREATE TABLE orders (customer_id bigint, no int, amount decimal(10,2), primary key (customer_id, no))")
+	run(t, d, "CREATE TABLE country (code char(2) primary key, name varchar(40))")
+	run(t, d, "INSERT INTO country VALUES ('de', 'Germany'), ('fr', 'France')")
+	res := run(t, d, "INSERT INTO customer (name, country) VALUES ('ann', 'de'), ('bob', 'fr'), ('cid', 'de'), ('dan', 'fr'), ('eve', 'de')")
+	if id, _ := res.LastInsertId(); id != 1 {
+		t.Errorf("last insert id %d, want 1", id)
+	}
+	if n, _ := res.RowsAffected(); n != 5 {
+		t.Errorf("%d rows, want 5", n)
+	}
+	for i := 1; i <= 5; i++ {
+		run(t, d, "INSERT INTO orders VALUES (?, 1, ?), (?, 2, ?)", i, float64(i)*1.5, i, float64(i)*2)
+	}
+	for i := range b.servers {
+		var n int
+		if err := b.direct(t, i, "shop").QueryRow("SELECT COUNT(*) FROM customer").Scan(&n); err != nil || n == 0 || n == 5 {
+			t.Errorf("server %d has %d of 5 customers: %v", i, n, err)
+		}
+	}
+	for _, c := range []struct{ q, want string }{
+		{"SELECT name FROM customer WHERE id = 3", "cid\n"},
+		{"SELECT id, name FROM customer ORDER BY name DESC LIMIT 2", "5\teve\n4\tdan\n"},
+		{"SELECT COUNT(*), SUM(amount), MIN(amount), MAX(amount), AVG(amount) FROM orders", "10\t52.50\t1.50\t10.00\t5.250000\n"},
+		{"SELECT country, COUNT(*) FROM customer GROUP BY country ORDER BY country", "de\t3\nfr\t2\n"},
+		{"SELECT c.name, SUM(o.amount) FROM customer c JOIN orders o ON o.customer_id = c.id GROUP BY c.name ORDER BY 2 DESC LIMIT 1", "eve\t17.50\n"},
+		{"SELECT c.name, n.name FROM customer c JOIN country n ON n.code = c.country WHERE c.id IN (1, 2) ORDER BY c.id", "ann\tGermany\nbob\tFrance\n"},
+		{"SELECT DISTINCT country FROM customer ORDER BY country", "de\nfr\n"},
+	} {
+		if got := rows(t, d, c.q); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.q, got, c.want)
+		}
+	}
+	res = run(t, d, "UPDATE customer SET name = UPPER(name) WHERE country = 'de'")
+	if n, _ := res.RowsAffected(); n != 3 {
+		t.Errorf("updated %d rows, want 3", n)
+	}
+	res = run(t, d, "DELETE FROM orders WHERE no = 2")
+	if n, _ := res.RowsAffected(); n != 5 {
+		t.Errorf("deleted %d rows, want 5", n)
+	}
+	p := b.open(t, "shop", "")
+	if got := rows(t, p, "SELECT id, name FROM customer WHERE id IN (?, ?) ORDER BY id", 1, 2); got != "1\tANN\n2\tbob\n" {
+		t.Errorf("prepared over shards: %q", got)
+	}
+	if got := rows(t, p, "SELECT name FROM customer WHERE id = ?", 5); got != "EVE\n" {
+		t.Errorf("prepared on one shard: %q", got)
+	}
+}
+
+func (b *bed) testAtomic(t *testing.T) {
+	d := b.open(t, "shop", "interpolateParams=true")
+	d.SetMaxOpenConns(1)
+	total := func() string { return rows(t, d, "SELECT SUM(amount) FROM orders") }
+	before := total()
+	tx, err := d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 5; i++ {
+		run(t, tx, "UPDATE orders SET amount = amount + 10 WHERE customer_id = ? AND no = 1", i)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if got := total(); got != before {
+		t.Errorf("after rollback %q, want %q", got, before)
+	}
+	tx, err = d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 5; i++ {
+		run(t, tx, "UPDATE orders SET amount = amount + 10 WHERE customer_id = ? AND no = 1", i)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := total(); got != "72.50\n" {
+		t.Errorf("after commit %q", got)
+	}
+	for i := range b.servers {
+		var redo, decisions int
+		if err := b.direct(t, i, "").QueryRow("SELECT (SELECT COUNT(*) FROM _pelorus.redo), (SELECT COUNT(*) FROM _pelorus.decision)").Scan(&redo, &decisions); err != nil || redo+decisions != 0 {
+			t.Errorf("server %d keeps %d redo rows and %d decisions: %v", i, redo, decisions, err)
+		}
+	}
+}
+
+func (b *bed) testSession(t *testing.T) {
+	d := b.open(t, "shop", "multiStatements=true")
+	d.SetMaxOpenConns(1)
+	run(t, d, "SET @a = 5, @b = CONCAT('x', 'y')")
+	if got := rows(t, d, "SELECT @a + 1, @b, @c"); got != "6\txy\tNULL\n" {
+		t.Errorf("user variables: %q", got)
+	}
+	run(t, d, "SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')")
+	if got := rows(t, d, `SELECT "name" FROM customer WHERE "id" = 2`); got != "bob\n" {
+		t.Errorf("ansi quotes: %q", got)
+	}
+	if _, err := d.Exec("SET SESSION sql_mode = 'NONSENSE'"); err == nil || !strings.Contains(err.Error(), "1231") {
+		t.Errorf("bad sql_mode: %v", err)
+	}
+	if _, err := d.Exec("SELECT * FROM _pelorus.redo"); err == nil || !strings.Contains(err.Error(), "PLR1407") {
+		t.Errorf("sidecar: %v", err)
+	}
+	if _, err := d.Exec("INSERT INTO _pelorus.redo (txn_id) VALUES ('x')"); err == nil || !strings.Contains(err.Error(), "PLR") {
+		t.Errorf("sidecar write: %v", err)
+	}
+	if got := rows(t, d, "SHOW DATABASES LIKE 'sh%'"); got != "shop\n" {
+		t.Errorf("databases: %q", got)
+	}
+	if got := rows(t, d, "SELECT CAST('7x' AS SIGNED)"); got != "7\n" {
+		t.Errorf("cast: %q", got)
+	}
+	if got := rows(t, d, "SHOW WARNINGS"); !strings.Contains(got, "1292") {
+		t.Errorf("warnings: %q", got)
+	}
+	run(t, d, "SET autocommit = 0")
+	run(t, d, "UPDATE customer SET name = 'zzz' WHERE id = 2")
+	run(t, d, "ROLLBACK")
+	if got := rows(t, d, "SELECT name FROM customer WHERE id = 2"); got != "bob\n" {
+		t.Errorf("after rollback: %q", got)
+	}
+	run(t, d, "SET autocommit = 1")
+	r, err := d.Query("SELECT 1; SELECT 2; SELECT name FROM customer WHERE id = 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n := 1
+	for r.NextResultSet() {
+		n++
+	}
+	if n != 3 || r.Err() != nil {
+		t.Errorf("%d results: %v", n, r.Err())
 	}
 }

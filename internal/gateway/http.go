@@ -110,15 +110,10 @@ func (g *gateway) AlterVSchema(ctx context.Context, keyspace, sql string) error 
 		case !errors.Is(err, topo.ErrNotFound):
 			return err
 		}
-		old, err := vschema.Parse(doc)
+		text, err := vschema.Apply(doc, alter)
 		if err != nil {
 			return err
 		}
-		next, err := vschema.Apply(old, alter)
-		if err != nil {
-			return err
-		}
-		text := next.Encode()
 		_, err = g.topo.PutVSchema(ctx, keyspace, &topov1.VSchema{Json: &text}, rev)
 		if err == nil || !errors.Is(err, topo.ErrConflict) {
 			return err

@@ -256,6 +256,9 @@ func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slo
 		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
 	}
 	sh, err := s.resolveFast(r.snap, p.Fast, sql, slots, nil)
+	if errors.Is(err, errNotFast) {
+		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
+	}
 	if err != nil {
 		return wire.OK{}, err
 	}

@@ -1,6 +1,9 @@
 package session
 
-import "github.com/pelorusdb/pelorus/internal/mysql/value"
+import (
+	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
+	"github.com/pelorusdb/pelorus/internal/mysql/value"
+)
 
 // handshakeNames turns the charset byte of a client's handshake into the SET NAMES that has the same effect, or "" when
 // it is what pooled connections have anyway. Ids that the family of servers does not know mean its general utf8mb4.
@@ -8,8 +11,12 @@ func handshakeNames(id uint8, mariaDB bool) string {
 	if id == 45 || id == 0 {
 		return ""
 	}
-	c, ok := value.CollationByID(uint16(id))
-	if !ok || mariaDB && !c.MariaDB || !mariaDB && !c.MySQL {
+	family := gtid.MySQL
+	if mariaDB {
+		family = gtid.MariaDB
+	}
+	c, ok := value.CollationByID(family, uint16(id))
+	if !ok {
 		return ""
 	}
 	return "NAMES '" + c.Charset + "' COLLATE '" + c.Name + "'"

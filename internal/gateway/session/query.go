@@ -30,6 +30,7 @@ func (s *Session) comQuery(payload, raw []byte) error {
 
 // several runs statements that are separated by semicolons, if the client may send such.
 func (s *Session) several(sql, raw []byte) error {
+	defer func() { s.follows = false }()
 	for {
 		first, rest, err := parse.Split(sql, s.mode)
 		if err != nil || rest >= len(sql) || emptyStatement(sql[rest:], s.mode) {
@@ -46,6 +47,7 @@ func (s *Session) several(sql, raw []byte) error {
 			return s.conn.Flush()
 		}
 		sql, raw = sql[rest:], nil
+		s.follows = true
 	}
 }
 
@@ -82,7 +84,7 @@ func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []
 			return s.failMore(err)
 		}
 	}
-	if p.Fast != nil && !more && !s.binary {
+	if p.Fast != nil && !more && !s.binary && !s.follows {
 		sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
 		if err == nil {
 			if p.Fast.Rewrite != nil {
@@ -172,7 +174,7 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 	if err != nil {
 		return s.failMore(err)
 	}
-	if s.binary {
+	if s.binary || s.follows {
 		return s.execute(snap, p, sql, slots, more)
 	}
 	return s.runFast(sh, p, sql, raw)

@@ -120,6 +120,7 @@ type Session struct {
 	head      [5]byte
 	rewritten []byte
 	binary    bool // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
+	follows   bool // an answer to the same command came before, so packets are numbered on and not forwarded as they are
 	failed    bool // the last statement was answered with an error
 }
 
