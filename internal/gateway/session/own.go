@@ -63,7 +63,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 		}
 		return s.done(more)
 	case *parse.ShowStmt:
-		return s.show(snap, st, more)
+		return s.show(snap, st, sql, more)
 	case *parse.ExplainStmt:
 		return s.explain(snap, st, sql, more)
 	case *parse.OtherStmt:

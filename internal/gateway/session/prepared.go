@@ -75,6 +75,9 @@ func (s *Session) comPrepare(payload []byte) error {
 	if !ok {
 		return s.fail(errcode.New(errcode.SyntaxError, "the statement can't be read"))
 	}
+	if namesSidecar(sql, slots) {
+		return s.fail(errcode.New(errcode.ForbiddenObject, sidecar))
+	}
 	stmt, err := parse.Parse(sql, s.mode)
 	if err != nil {
 		return s.fail(errcode.New(errcode.SyntaxError, err.Error()))
@@ -324,6 +327,10 @@ func (s *Session) comExecute(payload []byte) error {
 		return s.unknownStmt(payload)
 	}
 	defer st.dropLong()
+	// The statement means the keyspace in which it was prepared.
+	now := s.scope
+	s.scope = st.scope
+	defer func() { s.scope = now }()
 	if st.badLong {
 		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
 	}

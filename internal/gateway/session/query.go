@@ -115,6 +115,9 @@ func (s *Session) allowed(p *plan.Plan) error {
 
 // slow parses and plans a statement, keeps the plan if it can serve others, and runs it.
 func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, key *planKey, more bool) error {
+	if namesSidecar(sql, slots) {
+		return s.failMore(errcode.New(errcode.ForbiddenObject, sidecar))
+	}
 	stmt, err := parse.Parse(sql, s.mode)
 	if err != nil {
 		return s.unparsed(snap, sql, raw, slots, err, more)
@@ -145,10 +148,16 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 	if err != nil {
 		return s.failMore(err)
 	}
-	if p.Class == plan.DDL || implicitCommit(stmt) {
-		if err := s.commitForDDL(stmt); err != nil {
+	if implicitCommit(stmt) {
+		if err := s.commit(); err != nil {
 			return s.failMore(err)
 		}
+	}
+	if temporary(stmt) {
+		if p.Fast == nil {
+			return s.failMore(errcode.New(errcode.Unsupported, "a temporary table in a sharded keyspace", "create it in an unsharded keyspace, or USE keyspace:shard"))
+		}
+		s.tx.reserved = true
 	}
 	if sub.pins() {
 		return s.runPinned(snap, p, stmt, sub, sql, slots, more)
@@ -178,6 +187,38 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 		return s.execute(snap, p, sql, slots, more)
 	}
 	return s.runFast(sh, p, sql, raw)
+}
+
+// sidecar is the database that belongs to Pelorus.
+const sidecar = "_pelorus"
+
+// namesSidecar says whether a statement names Pelorus' own database outside its literals.
+func namesSidecar(sql []byte, slots []parse.Slot) bool {
+	if !containsFold(sql, sidecar) {
+		return false
+	}
+	at := 0
+	for _, sl := range slots {
+		if containsFold(sql[at:sl.Start], sidecar) {
+			return true
+		}
+		at = int(sl.End)
+	}
+	return containsFold(sql[at:], sidecar)
+}
+
+func containsFold(b []byte, lower string) bool {
+	for len(b) >= len(lower) {
+		i := bytes.IndexByte(b, lower[0])
+		if i < 0 || len(b)-i < len(lower) {
+			return false
+		}
+		if bytes.EqualFold(b[i:i+len(lower)], []byte(lower)) {
+			return true
+		}
+		b = b[i+1:]
+	}
+	return false
 }
 
 // env is what the planner needs to know of the session.

@@ -213,6 +213,7 @@ func (s *Session) begin(login *wire.Login) error {
 // reset gives everything back and forgets all session state but the keyspace.
 func (s *Session) reset() {
 	s.rollbackAll()
+	s.unreserve()
 	s.closePrepared()
 	s.vars = varList{names: s.vars.names}
 	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: versionNumber(s.sh.Version)}
@@ -224,6 +225,7 @@ func (s *Session) reset() {
 
 func (s *Session) close() {
 	s.rollbackAll()
+	s.unreserve()
 	s.closePrepared()
 	s.sh.Registry.remove(s)
 	_ = s.conn.Close()

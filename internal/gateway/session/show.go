@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
 // ownShow tells the SHOW statements whose answer is not any one server's.
 func (s *Session) ownShow(st *parse.ShowStmt) bool {
 	switch showWhat(st) {
-	case "DATABASES", "SCHEMAS", "KEYSPACES", "WARNINGS", "ERRORS", "COUNT(*) WARNINGS", "COUNT(*) ERRORS",
+	case "VARIABLES", "DATABASES", "SCHEMAS", "KEYSPACES", "WARNINGS", "ERRORS", "COUNT(*) WARNINGS", "COUNT(*) ERRORS",
 		"PROCESSLIST", "FULL PROCESSLIST", "GRANTS", "VSCHEMA TABLES", "VSCHEMA VINDEXES",
 		"PELORUS SHARDS", "PELORUS TABLETS", "PELORUS POOLS", "PELORUS KEYSPACES", "PELORUS PLANS",
 		"MASTER STATUS", "BINARY LOG STATUS", "BINARY LOGS", "MASTER LOGS", "SLAVE STATUS", "REPLICA STATUS",
@@ -29,8 +31,10 @@ func showWhat(st *parse.ShowStmt) string {
 }
 
 // show answers the statements of ownShow.
-func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, more bool) error {
+func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, more bool) error {
 	switch what := showWhat(st); what {
+	case "VARIABLES":
+		return s.showVariables(snap, st, sql, more)
 	case "DATABASES", "SCHEMAS", "KEYSPACES":
 		return s.showDatabases(snap, st, more)
 	case "WARNINGS", "ERRORS":
@@ -82,6 +86,52 @@ func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, more bool) err
 		// Replication is the servers' business: the database as a whole has no binary log and no source.
 		return s.table(more, []string{"File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"}, nil)
 	}
+}
+
+// showVariables answers with one server's variables, but for those that are the gateway's own.
+func (s *Session) showVariables(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, more bool) error {
+	_, slots, _ := parse.Fingerprint(sql, s.mode, nil)
+	p, err := plan.Build(sql, slots, st, s.env(snap))
+	if err != nil {
+		return s.failMore(err)
+	}
+	out := &resultWriter{s: s, binary: s.binary}
+	if _, err := s.runPlan(&runner{s: s, snap: snap}, p, sql, slots, &variableSink{resultWriter: out}); err != nil {
+		return s.failMore(err)
+	}
+	s.rowCount, s.foundRows = -1, out.rows
+	return out.finish(wire.OK{}, more)
+}
+
+// variableSink replaces values of SHOW VARIABLES that are true of a server, but not of the whole.
+type variableSink struct{ *resultWriter }
+
+// Row sends one variable.
+func (v *variableSink) Row(values [][]byte) error {
+	if len(values) == 2 {
+		switch string(values[0]) {
+		case "gtid_mode", "read_only", "super_read_only", "offline_mode":
+			values[1] = []byte("OFF")
+		case "gtid_executed", "gtid_purged", "gtid_binlog_pos", "gtid_current_pos", "gtid_slave_pos":
+			values[1] = []byte{}
+		case "version":
+			values[1] = []byte(strings.TrimPrefix(v.s.sh.Version, "5.5.5-"))
+		case "version_comment":
+			values[1] = []byte("Pelorus")
+		case "hostname":
+			values[1] = []byte("pelorus")
+		}
+	}
+	return v.resultWriter.Row(values)
+}
+
+// RawRow decodes a row and sends it.
+func (v *variableSink) RawRow(row []byte) error {
+	values, err := wire.ParseTextRow(row, make([][]byte, 0, 2))
+	if err != nil {
+		return err
+	}
+	return v.Row(values)
 }
 
 func (s *Session) showDatabases(snap *target.Snapshot, st *parse.ShowStmt, more bool) error {

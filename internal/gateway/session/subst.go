@@ -37,7 +37,6 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 	u := &substitution{}
 	var edits parse.Edits
 	assigned := map[string]bool{}
-	var forbidden string
 	parse.Walk(stmt, func(n parse.Node) bool {
 		switch x := n.(type) {
 		case *parse.Binary:
@@ -61,16 +60,9 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 			case "RELEASE_LOCK", "RELEASE_ALL_LOCKS", "IS_USED_LOCK", "IS_FREE_LOCK":
 				u.locks = u.locks || s.tx.reserved
 			}
-		case *parse.TableRef:
-			if x.Table.Schema.Name == sidecar {
-				forbidden = sidecar + "." + x.Table.Name.Name
-			}
 		}
 		return true
 	})
-	if forbidden != "" {
-		return nil, errcode.New(errcode.ForbiddenObject, forbidden)
-	}
 	for v := range assigned {
 		u.assigns = append(u.assigns, v)
 	}
@@ -95,9 +87,6 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 	}
 	return u, nil
 }
-
-// sidecar is the database that belongs to Pelorus.
-const sidecar = "_pelorus"
 
 // topItems returns copies of the select items whose names the client sees.
 func topItems(stmt parse.Statement) []*parse.SelectItem {

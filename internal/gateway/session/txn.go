@@ -191,15 +191,19 @@ func (s *Session) afterInTxn(p *part, status uint16, isErr bool, errno uint16) {
 	case isErr:
 	case status&wire.StatusInTrans != 0:
 		p.begun = true
-	case p.begun:
-		// The statement committed implicitly.
-		p.begun, p.wrote, p.redo = false, false, nil
-		s.finishTxn()
-	default:
-		if !s.tx.explicit && s.tx.implicit == 0 {
-			s.finishTxn()
-		}
+	case p.begun || !s.tx.explicit && s.tx.implicit == 0:
+		// The statement committed implicitly, or opened no transaction at all.
+		s.endPart(p)
 	}
+}
+
+// endPart gives up a part on which no transaction is open any more. With the last one the transaction ends.
+func (s *Session) endPart(p *part) {
+	p.begun, p.wrote, p.redo = false, false, nil
+	if s.tx.reserved || slices.ContainsFunc(s.tx.parts, func(o *part) bool { return o.begun }) {
+		return
+	}
+	s.finishTxn()
 }
 
 // endsTransaction tells the errors after which the server has rolled the whole transaction back.
@@ -265,18 +269,19 @@ func (s *Session) rollbackAll() {
 	s.finishTxn()
 }
 
-// unreserve gives up the connections that the session kept.
+// unreserve gives up the connections that the session kept for its locks and temporary tables. They are closed, which is
+// what ends those at once.
 func (s *Session) unreserve() {
 	if !s.tx.reserved {
 		return
 	}
 	s.tx.reserved = false
 	for _, p := range s.tx.parts {
-		p.conn.Dirty = true
+		p.conn.Discard()
 	}
-	if !s.tx.open() {
-		s.finishTxn()
-	}
+	clear(s.tx.parts)
+	s.tx.parts = s.tx.parts[:0]
+	s.finishTxn()
 }
 
 // txnStmt runs BEGIN, COMMIT, ROLLBACK and savepoints.
@@ -469,10 +474,7 @@ func (s *Session) onSavepoint(verb, name string) error {
 	return nil
 }
 
-// commitForDDL ends an open transaction before a statement that commits implicitly.
-func (s *Session) commitForDDL(parse.Statement) error { return s.commit() }
-
-// implicitCommit tells the statements that end a transaction on a server. DDL plans are told apart by their class.
+// implicitCommit tells the statements that end a transaction on a server.
 func implicitCommit(st parse.Statement) bool {
 	switch t := st.(type) {
 	case *parse.LockTablesStmt:
@@ -481,6 +483,12 @@ func implicitCommit(st parse.Statement) bool {
 		return !t.Temporary && t.Verb != "CHECKSUM"
 	}
 	return false
+}
+
+// temporary tells the statements that make or drop temporary tables.
+func temporary(st parse.Statement) bool {
+	d, ok := st.(*parse.DDLStmt)
+	return ok && d.Temporary
 }
 
 func quoteIdent(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
