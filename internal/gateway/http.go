@@ -13,10 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/pelorusdb/pelorus/internal/api/topov1"
+	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 	"github.com/pelorusdb/pelorus/internal/sql/vschema"
 	"github.com/pelorusdb/pelorus/internal/topo"
-
-	"github.com/pelorusdb/pelorus/internal/api/topov1"
 )
 
 // serveHTTP serves metrics and health. The returned function ends it.
@@ -113,6 +114,9 @@ func (g *gateway) AlterVSchema(ctx context.Context, keyspace, sql string) error 
 		text, err := vschema.Apply(doc, alter)
 		if err != nil {
 			return err
+		}
+		if problems := vschema.Check(g.targets.VSchemas(), g.targets.RoutingRules(), keyspace, text, vindex.Options{}); len(problems) > 0 {
+			return errcode.New(errcode.InvalidVSchema, keyspace, errors.Join(problems...).Error())
 		}
 		_, err = g.topo.PutVSchema(ctx, keyspace, &topov1.VSchema{Json: &text}, rev)
 		if err == nil || !errors.Is(err, topo.ErrConflict) {

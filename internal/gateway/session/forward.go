@@ -50,7 +50,7 @@ func (s *Session) resolveFast(snap *target.Snapshot, f *plan.Fast, sql []byte, s
 	case plan.Pinned:
 		return holder(ks, f.ID)
 	}
-	d, err := s.locate(f, sql, slots, params)
+	d, empty, err := s.locate(f, sql, slots, params)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Session) resolveFast(snap *target.Snapshot, f *plan.Fast, sql []byte, s
 		return holder(ks, d.ID)
 	case d.Kind == vindex.DestNone && f.Strict:
 		return nil, errNotFast // the executor names the column in its error
-	case d.Kind == vindex.DestNone:
+	case d.Kind == vindex.DestNone && empty:
 		return ks.Shards[0], nil // no row can match: any server's answer is an empty one
 	}
 	return nil, errNotFast
@@ -72,32 +72,30 @@ func holder(ks *target.Keyspace, id []byte) (*target.Shard, error) {
 	return nil, errcode.New(errcode.KeyspaceIncomplete, ks.Name, fmt.Sprintf("keyspace id %x", id))
 }
 
-// locate maps the statement's values to their place.
-func (s *Session) locate(f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (vindex.Dest, error) {
+// locate maps the statement's values to their place. empty says that DestNone proves that no row can match.
+func (s *Session) locate(f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (d vindex.Dest, empty bool, err error) {
 	if f.Vindex != nil {
 		v, err := f.Value.Resolve(sql, slots, params)
 		if err != nil {
-			return vindex.Dest{}, errNotFast
+			return d, false, errNotFast
 		}
-		d, err := f.Vindex.Map(v, s.scratch[:0])
-		if err != nil {
-			return vindex.Dest{}, errNotFast
+		if d, err = f.Vindex.Map(v, s.scratch[:0]); err != nil {
+			return d, false, errNotFast
 		}
-		return d, nil
+		return d, d.Kind == vindex.DestNone && vindex.NoRows(d, v), nil
 	}
 	vs := make([]vindex.Value, len(f.Values))
 	for i := range f.Values {
 		v, err := f.Values[i].Resolve(sql, slots, params)
 		if err != nil {
-			return vindex.Dest{}, errNotFast
+			return d, false, errNotFast
 		}
 		vs[i] = v
 	}
-	d, err := f.Multi.MapMulti(vs, s.scratch[:0])
-	if err != nil {
-		return vindex.Dest{}, errNotFast
+	if d, err = f.Multi.MapMulti(vs, s.scratch[:0]); err != nil {
+		return d, false, errNotFast
 	}
-	return d, nil
+	return d, false, nil
 }
 
 // anyShard returns some serving shard: of the session's keyspace, else of any.

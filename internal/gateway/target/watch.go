@@ -34,8 +34,9 @@ type Watcher struct {
 	mu        sync.Mutex
 	views     map[string]*topo.KeyspaceView
 	rules     string
-	endpoints map[string]*Endpoint // by address and database
-	terms     map[string]uint64    // newest term seen, by keyspace/shard
+	inputs    map[string]vschema.Input // of the newest snapshot; never changed once made
+	endpoints map[string]*Endpoint     // by address and database
+	terms     map[string]uint64        // newest term seen, by keyspace/shard
 	version   uint64
 	changed   chan struct{} // closed and replaced at each new snapshot
 }
@@ -149,7 +150,7 @@ func (w *Watcher) rebuild() {
 	w.version++
 	snap := &Snapshot{Version: w.version, Keyspaces: make(map[string]*Keyspace, len(w.views))}
 	used := map[string]bool{}
-	inputs := make(map[string]vschema.Input, len(w.views))
+	w.inputs = make(map[string]vschema.Input, len(w.views))
 	for name, view := range w.views {
 		ks := w.keyspace(name, view, used, snap)
 		snap.Keyspaces[name] = ks
@@ -157,9 +158,9 @@ func (w *Watcher) rebuild() {
 		for _, sh := range ks.Shards {
 			in.Shards = append(in.Shards, sh.Name)
 		}
-		inputs[name] = in
+		w.inputs[name] = in
 	}
-	snap.VSchema, snap.Problems = vschema.NewCluster(inputs, w.rules, w.version)
+	snap.VSchema, snap.Problems = vschema.NewCluster(w.inputs, w.rules, w.version)
 	for _, p := range snap.Problems {
 		w.cfg.Log.Warn("vschema has a problem", "error", p)
 	}
@@ -253,6 +254,20 @@ func (w *Watcher) endpoint(t *topov1.Tablet, db string, used map[string]bool) *E
 		w.endpoints[key] = e
 	}
 	return e
+}
+
+// VSchemas returns what the newest snapshot's vschemas were made of. The caller does not change it.
+func (w *Watcher) VSchemas() map[string]vschema.Input {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.inputs
+}
+
+// RoutingRules returns the routing rules' JSON, "" without any.
+func (w *Watcher) RoutingRules() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rules
 }
 
 // Pools returns the pools of all endpoints, for readings.
