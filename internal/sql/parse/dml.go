@@ -64,6 +64,7 @@ func (p *parser) columnNames() []Ident {
 func (p *parser) insertSource(s *InsertStmt) {
 	switch {
 	case p.is("VALUES"), p.is("VALUE"):
+		saved := p.i
 		p.next()
 		at := p.start()
 		for {
@@ -77,6 +78,11 @@ func (p *parser) insertSource(s *InsertStmt) {
 			}
 		}
 		s.RowsSpan = p.from(at)
+		if p.oneOf("ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT") { // the rows are the beginning of a query
+			p.i = saved
+			s.Rows, s.RowsSpan = nil, Span{}
+			s.Query = p.query()
+		}
 	case p.accept("SET"):
 		s.Set = p.assignments()
 	case p.is("SELECT"), p.is("WITH"), p.is("TABLE"), p.is("("):

@@ -208,7 +208,7 @@ func (p *parser) predicate(left Expr, start int) Expr {
 	case "IN":
 		return p.in(left, not, start)
 	case "BETWEEN":
-		b := &Between{Expr: left, Not: not, Low: p.expr(bpBitOr)}
+		b := &Between{Expr: left, Not: not, Low: p.expr(bpPredicate)}
 		p.expect("AND")
 		b.High = p.expr(bpPredicate)
 		b.Span = p.from(start)
@@ -339,6 +339,7 @@ func lower(s string) string {
 
 // column parses [[schema.]table.]column, or schema.function(..).
 func (p *parser) column(start int) Expr {
+	p.accept(".") // .table.column
 	c := &ColumnRef{Name: p.identAfterDot()}
 	if p.is(".") {
 		p.next()
@@ -387,8 +388,7 @@ func (p *parser) punctPrefix(t *token, start int) Expr {
 			l.Start = start
 			return l
 		}
-	case ".": // .table.column
-		p.next()
+	case ".":
 		return p.column(start)
 	}
 	p.fail()

@@ -468,13 +468,25 @@ func (l *lexer) finish(t *token, end int) {
 	case kindString, kindInt, kindDecimal, kindFloat, kindHex, kindBit, kindParam:
 		t.slot = l.slots
 		l.slots++
-	case kindIdent:
-		if !l.dotted {
-			t.word, t.flags = lookUp(l.src[t.start:end])
+	}
+	name := t.kind == kindIdent || t.kind == kindQuoted
+	before := end+1 < len(l.src) && l.src[end] == '.' && identByte[l.src[end+1]]
+	if t.kind == kindIdent && !l.dotted {
+		t.word, t.flags = lookUp(l.src[t.start:end])
+		if before && !isScope(t.word) { // a name, whatever it spells
+			t.word, t.flags = "", 0
 		}
 	}
-	name := t.kind == kindIdent || t.kind == kindQuoted || t.kind == kindPunct && t.word == "." && l.dotted
-	l.dotted = name && (t.kind == kindPunct || end+1 < len(l.src) && l.src[end] == '.' && identByte[l.src[end+1]])
+	l.dotted = name && before || l.dotted && t.kind == kindPunct && t.word == "."
+}
+
+// isScope says whether a word stands before the point of a system variable.
+func isScope(word string) bool {
+	switch word {
+	case "GLOBAL", "SESSION", "LOCAL", "PERSIST", "PERSIST_ONLY":
+		return true
+	}
+	return false
 }
 
 // trivia skips blanks and comments; false if a comment does not end.

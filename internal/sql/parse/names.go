@@ -14,8 +14,7 @@ func ColumnName(src []byte, item SelectItem, mode Mode) string {
 	case item.Alias.Name != "":
 		return item.Alias.Name
 	}
-	text := item.Expr.Range().Text(src)
-	switch e := item.Expr.(type) {
+	switch e := bare(item.Expr).(type) {
 	case *ColumnRef:
 		return e.Name.Name
 	case *Literal:
@@ -26,15 +25,30 @@ func ColumnName(src []byte, item SelectItem, mode Mode) string {
 			return "TRUE"
 		case e.Kind == LitFalse && mode.MariaDB:
 			return "FALSE"
-		case e.Kind == LitNull && text[0] == '\\':
+		case e.Kind == LitNull:
 			return "NULL"
+		case e.Kind == LitInt, e.Kind == LitDecimal, e.Kind == LitFloat:
+			return cutName(string(e.Text(src)))
 		}
 	}
-	if !mode.MariaDB {
-		return cutName(string(text))
+	return cutName(string(item.Expr.Range().Text(src)))
+}
+
+// bare takes off the parentheses and plus signs, which leave no trace in the names of columns, numbers, strings and NULL.
+func bare(e Expr) Expr {
+	for {
+		switch outer := e.(type) {
+		case *Paren:
+			e = outer.Expr
+		case *Unary:
+			if outer.Op != "+" {
+				return e
+			}
+			e = outer.Expr
+		default:
+			return e
+		}
 	}
-	// MariaDB's text begins after the item before it, so that a comment in front belongs to it.
-	return cutName(string(text))
 }
 
 // stringName is the name of a column that is a string: its contents without blanks and control characters in front.

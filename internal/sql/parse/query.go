@@ -369,9 +369,9 @@ func (p *parser) limit() *Limit {
 			}
 		}
 		if p.accept("FETCH") {
-			p.skipUntil("ONLY", "WITH")
-			if !p.accept("ONLY") && !p.accept2("WITH", "TIES") {
-				p.fail()
+			p.skipUntil("ONLY", "WITH", "INTO", "FOR", "LOCK", "PROCEDURE", "UNION", "EXCEPT", "INTERSECT")
+			if !p.accept("ONLY") {
+				p.accept2("WITH", "TIES")
 			}
 		}
 	default:

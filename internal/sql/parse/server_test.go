@@ -99,34 +99,41 @@ func connect(t *testing.T, socket, log string) *sql.Conn {
 	return conn
 }
 
-// TestAcceptsWhatServersAccept asks a server about every statement of the corpus by PREPARE: what is not a syntax error
-// there must not be one here.
-func TestAcceptsWhatServersAccept(t *testing.T) {
+// TestServers compares the package with real servers of both flavors.
+func TestServers(t *testing.T) {
 	for _, mode := range []Mode{modeMySQL, modeMariaDB} {
 		t.Run(fmt.Sprintf("mariadb=%v", mode.MariaDB), func(t *testing.T) {
 			conn := startServer(t, mode.MariaDB)
-			accepted, total := 0, 0
-			for _, m := range []Mode{modeMySQL, modeMariaDB} { // the other flavor's statements, too
-				for _, e := range corpus(t, m.MariaDB) {
-					refused := refuses(t, conn, e.src)
-					if m == mode {
-						total++
-						if !refused {
-							accepted++
-						} else if testing.Verbose() {
-							t.Logf("the server refuses %s", e.src)
-						}
-					}
-					if _, err := Parse([]byte(e.src), mode); err != nil && !refused {
-						t.Errorf("%s: %v", e.src, err)
-					}
+			t.Run("corpus", func(t *testing.T) { acceptsCorpus(t, conn, mode) })
+			t.Run("mutations", func(t *testing.T) { acceptsMutations(t, conn, mode) })
+			t.Run("names", func(t *testing.T) { columnNames(t, conn, mode) })
+		})
+	}
+}
+
+// acceptsCorpus asks a server about every statement of the corpus by PREPARE: what is not a syntax error there must
+// not be one here.
+func acceptsCorpus(t *testing.T, conn *sql.Conn, mode Mode) {
+	accepted, total := 0, 0
+	for _, m := range []Mode{modeMySQL, modeMariaDB} { // the other flavor's statements, too
+		for _, e := range corpus(t, m.MariaDB) {
+			refused := refuses(t, conn, e.src)
+			if m == mode {
+				total++
+				if !refused {
+					accepted++
+				} else if testing.Verbose() {
+					t.Logf("the server refuses %s", e.src)
 				}
 			}
-			t.Logf("the server accepts %d of its %d statements", accepted, total)
-			if accepted*100 < total*85 {
-				t.Errorf("the server accepts only %d of %d statements", accepted, total)
+			if _, err := Parse([]byte(e.src), mode); err != nil && !refused {
+				t.Errorf("%s: %v", e.src, err)
 			}
-		})
+		}
+	}
+	t.Logf("the server accepts %d of its %d statements", accepted, total)
+	if accepted*100 < total*85 {
+		t.Errorf("the server accepts only %d of %d statements", accepted, total)
 	}
 }
 

@@ -127,7 +127,9 @@ func (p *parser) finishTransaction(start int) Statement {
 	s := &TxnStmt{Kind: p.next().word}
 	p.accept("WORK")
 	if s.Kind == "ROLLBACK" && p.accept("TO") {
-		p.accept("SAVEPOINT")
+		if nameAt(p.ahead(1)) { // else it is the savepoint's name
+			p.accept("SAVEPOINT")
+		}
 		s.Kind, s.Name = "ROLLBACK TO", p.ident()
 	} else {
 		if p.is("AND") {

@@ -188,6 +188,10 @@ func (p *parser) namedTable(start int) *TableRef {
 	}
 	t.Alias = p.alias(false)
 	at = p.start()
+	if p.is("PARTITION") && p.isAhead(1, "(") { // DELETE has it behind the alias
+		p.next()
+		p.skipParens()
+	}
 	for p.indexHint() {
 	}
 	if p.accept("TABLESAMPLE") {
@@ -231,7 +235,7 @@ func (p *parser) systemTime() {
 }
 
 func (p *parser) pointInTime() {
-	if p.is("TRANSACTION") {
+	if p.is("TRANSACTION") || p.is("TIMESTAMP") && p.ahead(1).kind != kindString && !p.isAhead(1, "(") {
 		p.next()
 	}
 	p.expr(bpBitOr)
