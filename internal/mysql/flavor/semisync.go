@@ -62,9 +62,9 @@ func (f *Flavor) DetectSemiSync(variables map[string]string) *SemiSync {
 	return nil
 }
 
-// Timeout is how long a commit waits for its acknowledgement before it falls back to asynchronous replication, in
+// AckTimeoutMS is how long a commit waits for its acknowledgement before it falls back to asynchronous replication, in
 // milliseconds: 49.7 days, the longest that both families' older versions take. Pelorus never wants to fall back.
-const Timeout = 1<<32 - 1
+const AckTimeoutMS = 1<<32 - 1
 
 // EnableSource turns the source side on, lossless and without falling back, for commits that begin from now on. acks is
 // how many replicas must have a transaction; MariaDB always waits for one.
@@ -72,7 +72,7 @@ func (s *SemiSync) EnableSource(acks int) []string {
 	v := "SET GLOBAL rpl_semi_sync_" + s.source + "_"
 	out := []string{
 		v + "wait_point=AFTER_SYNC",
-		v + "timeout=" + strconv.Itoa(Timeout),
+		v + "timeout=" + strconv.Itoa(AckTimeoutMS),
 		v + "wait_no_" + s.replica + "=ON",
 	}
 	if s.counts {
