@@ -25,9 +25,9 @@ const (
 // order in which they come. The zero value is an empty exact sum. Not for concurrent use.
 type Sum struct {
 	approx bool
-	rows   bool // something was added
-	small  int64
-	total  big.Int // scaled by 10^scale; small is to be added to it
+	rows   bool    // something was added
+	small  int64   // scaled by 10^scale; is to be added to total
+	total  big.Int // scaled by 10^scale
 	scale  int
 	double float64
 }
@@ -52,12 +52,11 @@ func (s *Sum) Add(text []byte) error {
 		s.rows = true
 		return nil
 	}
-	if s.scale == 0 && len(text) <= 18 {
-		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-			s.addSmall(n)
-			s.rows = true
-			return nil
-		}
+	if n, scale, ok := parseSmall(text); ok && (scale == s.scale || !s.rows) {
+		s.scale = scale
+		s.addSmall(n)
+		s.rows = true
+		return nil
 	}
 	n, scale, err := parseDecimal(text)
 	if err != nil {
@@ -86,7 +85,7 @@ func (s *Sum) addSmall(n int64) {
 	s.small = sum
 }
 
-// flush moves the small part into the total; small is only used while the scale is zero.
+// flush moves the small part into the total, as it must be before the scale changes.
 func (s *Sum) flush() {
 	if s.small != 0 {
 		s.total.Add(&s.total, big.NewInt(s.small))
@@ -150,6 +149,36 @@ func (a *Avg) Append(dst []byte, decimals int) ([]byte, bool, error) {
 	}
 	dst, err := appendScaled(dst, divRound(num, den), decimals)
 	return dst, err == nil, err
+}
+
+// parseSmall reads a number of up to 18 digits as an integer scaled by 10^scale.
+func parseSmall(text []byte) (n int64, scale int, ok bool) {
+	digits := text
+	neg := len(text) > 0 && text[0] == '-'
+	if neg {
+		digits = text[1:]
+	}
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, 0, false
+	}
+	point := -1
+	for i, c := range digits {
+		switch {
+		case c >= '0' && c <= '9':
+			n = n*10 + int64(c-'0')
+		case c == '.' && point < 0 && len(digits) > 1:
+			point = i
+		default:
+			return 0, 0, false
+		}
+	}
+	if point >= 0 {
+		scale = len(digits) - point - 1
+	}
+	if neg {
+		n = -n
+	}
+	return n, scale, true
 }
 
 // parseDecimal reads an exact number as an integer scaled by 10^scale. Exponents are not exact numbers of SQL.
