@@ -81,9 +81,13 @@ type Agent struct {
 	state    state
 	// own is what the agent believes its server to be.
 	own topov1.TabletType
+	// decided says that own and fenceReason are known.
+	decided bool
 	// fenceReason is why the server is held closed; empty when it is not.
 	fenceReason string
-	primary     string
+	// down says that the server was told to stay down while this agent lives.
+	down    bool
+	primary string
 	// ready says that the server plays the role that the topology gives it.
 	ready     bool
 	lastError string
@@ -148,7 +152,6 @@ func newAgent(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) (*
 	a := &Agent{
 		cfg: cfg, creds: creds, log: log.With("tablet", cfg.Alias), parts: parts, state: st, started: time.Now(),
 		op: make(chan struct{}, 1), wake: make(chan struct{}, 1), hub: status.NewHub(),
-		own: topov1.TabletType_TABLET_TYPE_SPARE,
 	}
 	// Where an adopted server keeps its data is not known, so its disk is not either.
 	network, addr, dir := "unix", cfg.Adopt, ""
@@ -303,6 +306,14 @@ func (a *Agent) currentRepl() (*repl.Repl, error) {
 		return nil, errors.New("the server has not answered yet")
 	}
 	return a.repl, nil
+}
+
+// stopped notes whether the server has to stay down, and whether later agents have to know it.
+func (a *Agent) stopped(down, keep bool) error {
+	a.mu.Lock()
+	a.down = down
+	a.mu.Unlock()
+	return a.change(func(st *state) { st.Stopped = keep })
 }
 
 // change edits the agent's memory and writes it down before anybody acts on it.

@@ -69,7 +69,7 @@ func agentRestart(s *shard, m *member) {
 		s.t.Fatalf("a write while the agent is away: %v", err)
 	}
 	m.start()
-	after := m.wait("the new agent to find its role", func(st *tabletv1.FullStatus) bool { return writable(st) && !st.GetFenced() })
+	after := m.wait("the new agent to find its role", func(st *tabletv1.FullStatus) bool { return writable(st) && st.Fenced != nil && !st.GetFenced() })
 	if before.GetServer().GetPid() != after.GetServer().GetPid() {
 		s.t.Error("the server was restarted")
 	}
@@ -143,7 +143,7 @@ func stopStart(s *shard, m, primary *member) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	if _, err := m.client.StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{})); err != nil {
+	if _, err := m.client.StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{KeepDown: proto.Bool(true)})); err != nil {
 		s.t.Fatalf("stop the server: %v", err)
 	}
 	m.kill()

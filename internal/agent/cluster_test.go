@@ -33,6 +33,8 @@ type shard struct {
 	topo    *topo.Topo
 	creds   credentials.Credentials
 	tablets []*member
+	// dir holds the tablets, credentials is the file, binary the server's program.
+	dir, credentials, binary string
 }
 
 // member is one tablet of a test.
@@ -54,27 +56,32 @@ func startShard(t *testing.T, family string, n int) *shard {
 	if err := s.creds.Save(file); err != nil {
 		t.Fatal(err)
 	}
-	binary := servers.Binary(t, family)
+	s.dir, s.credentials, s.binary = dir, file, servers.Binary(t, family)
 	for i := range n {
-		cfg := DefaultConfig()
-		cfg.Alias, cfg.Keyspace, cfg.Shard = fmt.Sprintf("zone1-%d", 101+i), "shop", "-80"
-		cfg.Dir, cfg.Credentials, cfg.Etcd = filepath.Join(dir, cfg.Alias), file, []string{"in memory"}
-		cfg.Listen = "127.0.0.1:" + strconv.Itoa(servers.FreePort(t))
-		cfg.ServerBinary, cfg.ServerPort = binary, servers.FreePort(t)
-		cfg.BufferPoolBytes = 32 << 20
-		m := &member{t: t, cfg: cfg, store: s.store}
-		m.client = tabletv1connect.NewTabletServiceClient(http.DefaultClient, "http://"+cfg.Listen)
-		s.tablets = append(s.tablets, m)
+		m := s.add(i)
 		m.start()
 		t.Cleanup(func() {
 			m.kill()
-			srv := m.server()
-			if err := srv.Kill(); err != nil {
+			if err := m.server().Kill(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	return s
+}
+
+// add makes a tablet, without starting it.
+func (s *shard) add(i int) *member {
+	t := s.t
+	cfg := DefaultConfig()
+	cfg.Alias, cfg.Keyspace, cfg.Shard = fmt.Sprintf("zone1-%d", 101+i), "shop", "-80"
+	cfg.Dir, cfg.Credentials, cfg.Etcd = filepath.Join(s.dir, cfg.Alias), s.credentials, []string{"in memory"}
+	cfg.Listen = "127.0.0.1:" + strconv.Itoa(servers.FreePort(t))
+	cfg.ServerBinary, cfg.ServerPort, cfg.BufferPoolBytes = s.binary, servers.FreePort(t), 32<<20
+	m := &member{t: t, cfg: cfg, store: s.store}
+	m.client = tabletv1connect.NewTabletServiceClient(http.DefaultClient, "http://"+cfg.Listen)
+	s.tablets = append(s.tablets, m)
+	return m
 }
 
 func (m *member) start() {

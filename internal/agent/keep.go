@@ -93,7 +93,7 @@ func (a *Agent) keepOnce(ctx context.Context, r *restarts) error {
 	defer end()
 	a.mu.Lock()
 	d := decide(a.cfg.Alias, a.view, a.keyspace, a.state)
-	stopped := a.state.Stopped
+	stopped := a.state.Stopped || a.down
 	a.primary = d.primary
 	a.mu.Unlock()
 	if stopped {
@@ -237,7 +237,7 @@ func (a *Agent) reign(ctx context.Context, rp *repl.Repl, d duty) error {
 		return err
 	}
 	if !open {
-		a.setFence("the reign of term is being prepared")
+		a.setFence(fmt.Sprintf("the reign of term %d is being prepared", d.term))
 		if err := a.promote(ctx, rp, d); err != nil {
 			return err
 		}
@@ -286,7 +286,7 @@ func (a *Agent) setFence(reason string) {
 func (a *Agent) setOwn(t topov1.TabletType) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.own = t
+	a.own, a.decided = t, true
 }
 
 // shardView returns the last view and the keyspace's record; both may be nil.

@@ -44,9 +44,15 @@ func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
 		TakenAt: timestamppb.Now(), Unknowns: map[string]string{}, Server: &tabletv1.ServerStatus{},
 	}
 	a.mu.Lock()
-	s.Term, s.Fenced, s.FenceReason = proto.Uint64(a.state.Term), proto.Bool(a.fenceReason != ""), proto.String(a.fenceReason)
-	own := a.own
-	s.OwnType = &own
+	s.Term = proto.Uint64(a.state.Term)
+	if a.decided {
+		own := a.own
+		s.OwnType, s.Fenced, s.FenceReason = &own, proto.Bool(a.fenceReason != ""), proto.String(a.fenceReason)
+	} else {
+		for _, f := range []string{"own_type", "fenced", "fence_reason"} {
+			s.Unknowns[f] = "the agent has not found out its role yet"
+		}
+	}
 	if a.view != nil {
 		if t, ok := a.view.Tablets[a.cfg.Alias]; ok && t.Type != nil {
 			s.TopoType = t.Type

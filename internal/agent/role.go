@@ -5,6 +5,7 @@ import (
 
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
+	"github.com/pelorusdb/pelorus/internal/topo/durability"
 )
 
 // task is what the agent has to do with its server.
@@ -56,7 +57,7 @@ func decide(alias string, view *topo.ShardView, keyspace *topov1.Keyspace, s sta
 			d.task, d.why = taskFence, fmt.Sprintf("the reign of term %d was ended by a demotion", d.term)
 			return d
 		}
-		d.task, d.semiSync = taskReign, SemiSync(keyspace, view.Tablets, alias)
+		d.task, d.semiSync = taskReign, durability.SemiSync(keyspace, view.Tablets, alias)
 		return d
 	}
 	source, ok := view.Tablets[d.primary]
@@ -65,34 +66,6 @@ func decide(alias string, view *topo.ShardView, keyspace *topov1.Keyspace, s sta
 		return d
 	}
 	d.task, d.host, d.port = taskFollow, source.GetHost(), source.GetMysqlPort()
-	d.acks = acknowledges(view.Tablets[alias])
+	d.acks = durability.Acknowledges(view.Tablets[alias])
 	return d
-}
-
-// SemiSync says whether commits on the primary must be acknowledged: by the keyspace's durability, and where it leaves
-// that open if the shard has at least two replicas that can acknowledge, so that losing one does not stop all writes.
-func SemiSync(keyspace *topov1.Keyspace, tablets map[string]*topov1.Tablet, primary string) bool {
-	ackers := 0
-	for alias, t := range tablets {
-		if alias != primary && acknowledges(t) {
-			ackers++
-		}
-	}
-	switch keyspace.GetDurability() {
-	case topov1.Durability_DURABILITY_NONE:
-		return false
-	case topov1.Durability_DURABILITY_SEMI_SYNC, topov1.Durability_DURABILITY_CROSS_CELL:
-		return ackers > 0
-	}
-	return ackers >= 2
-}
-
-// acknowledges says whether a tablet, once it is a replica, acknowledges commits. A former primary's record may still
-// say primary.
-func acknowledges(t *topov1.Tablet) bool {
-	switch t.GetType() {
-	case topov1.TabletType_TABLET_TYPE_REPLICA, topov1.TabletType_TABLET_TYPE_PRIMARY:
-		return true
-	}
-	return false
 }

@@ -55,29 +55,3 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
-
-func TestSemiSync(t *testing.T) {
-	const replica, rdonly = topov1.TabletType_TABLET_TYPE_REPLICA, topov1.TabletType_TABLET_TYPE_RDONLY
-	for _, c := range []struct {
-		durability topov1.Durability
-		others     []topov1.TabletType
-		want       bool
-	}{
-		{topov1.Durability_DURABILITY_UNSPECIFIED, nil, false},
-		{topov1.Durability_DURABILITY_UNSPECIFIED, []topov1.TabletType{replica}, false},
-		{topov1.Durability_DURABILITY_UNSPECIFIED, []topov1.TabletType{replica, rdonly}, false},
-		{topov1.Durability_DURABILITY_UNSPECIFIED, []topov1.TabletType{replica, replica}, true},
-		{topov1.Durability_DURABILITY_NONE, []topov1.TabletType{replica, replica}, false},
-		{topov1.Durability_DURABILITY_SEMI_SYNC, nil, false},
-		{topov1.Durability_DURABILITY_SEMI_SYNC, []topov1.TabletType{replica}, true},
-	} {
-		tablets := map[string]*topov1.Tablet{"z-1": record("z-1", topov1.TabletType_TABLET_TYPE_PRIMARY, 1)}
-		for i, typ := range c.others {
-			alias := "z-" + string(rune('2'+i))
-			tablets[alias] = record(alias, typ, uint32(2+i))
-		}
-		if got := SemiSync(&topov1.Keyspace{Durability: &c.durability}, tablets, "z-1"); got != c.want {
-			t.Errorf("%v with %v: %v", c.durability, c.others, got)
-		}
-	}
-}

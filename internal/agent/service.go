@@ -12,6 +12,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/agent/dba"
 	"github.com/pelorusdb/pelorus/internal/agent/repl"
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
+	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/mysql/value"
 )
 
@@ -117,7 +118,7 @@ func (s *service) StartServer(ctx context.Context, _ *connect.Request[tabletv1.S
 	if a.srv == nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("this server was adopted: start it where it was started"))
 	}
-	if err := a.change(func(st *state) { st.Stopped = false }); err != nil {
+	if err := a.stopped(false, false); err != nil {
 		return nil, internal(err)
 	}
 	a.look()
@@ -134,8 +135,8 @@ func (s *service) StartServer(ctx context.Context, _ *connect.Request[tabletv1.S
 	}
 }
 
-// StopServer ends the server and keeps it down until StartServer, also over a restart of the agent. Applications are cut
-// off first, because a server that shuts down may answer OK to commits that nobody has acknowledged.
+// StopServer ends the server and keeps it down until StartServer, over restarts of the agent if so asked. Applications are
+// cut off first, because a server that shuts down may answer OK to commits that nobody has acknowledged.
 func (s *service) StopServer(ctx context.Context, req *connect.Request[tabletv1.StopServerRequest]) (*connect.Response[tabletv1.StopServerResponse], error) {
 	a := s.agent
 	if a.srv == nil {
@@ -147,7 +148,7 @@ func (s *service) StopServer(ctx context.Context, req *connect.Request[tabletv1.
 	}
 	defer a.look()
 	defer end()
-	if err := a.change(func(st *state) { st.Stopped = true }); err != nil {
+	if err := a.stopped(true, req.Msg.GetKeepDown()); err != nil {
 		return nil, internal(err)
 	}
 	limit := stopTime
@@ -203,6 +204,7 @@ func (s *service) Promote(ctx context.Context, req *connect.Request[tabletv1.Pro
 			return nil
 		}
 		a.setFence("")
+		a.setOwn(topov1.TabletType_TABLET_TYPE_PRIMARY)
 		return nil
 	})
 	if err != nil {

@@ -210,7 +210,7 @@ type FullStatus struct {
 	SemiSync    *SemiSyncStatus    `protobuf:"bytes,14,opt,name=semi_sync,json=semiSync" json:"semi_sync,omitempty"`
 	// unknowns says, by field path, why a field that this agent knows of is absent.
 	Unknowns map[string]string `protobuf:"bytes,15,rep,name=unknowns" json:"unknowns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// fenced says that the agent holds the server closed to writes.
+	// fenced says that the agent holds the server closed to writes; absent until the agent has found out its role.
 	Fenced      *bool       `protobuf:"varint,16,opt,name=fenced" json:"fenced,omitempty"`
 	FenceReason *string     `protobuf:"bytes,17,opt,name=fence_reason,json=fenceReason" json:"fence_reason,omitempty"`
 	Lag         *LagStatus  `protobuf:"bytes,18,opt,name=lag" json:"lag,omitempty"`
@@ -1095,8 +1095,10 @@ func (*StartServerResponse) Descriptor() ([]byte, []int) {
 
 type StopServerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// fast ends the server without waiting for a slow shutdown.
-	Fast          *bool `protobuf:"varint,1,opt,name=fast" json:"fast,omitempty"`
+	// fast gives the server a third of the usual time to end by itself.
+	Fast *bool `protobuf:"varint,1,opt,name=fast" json:"fast,omitempty"`
+	// keep_down keeps the server down over restarts of its agent too, until StartServer; else a new agent starts it again.
+	KeepDown      *bool `protobuf:"varint,2,opt,name=keep_down,json=keepDown" json:"keep_down,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1134,6 +1136,13 @@ func (*StopServerRequest) Descriptor() ([]byte, []int) {
 func (x *StopServerRequest) GetFast() bool {
 	if x != nil && x.Fast != nil {
 		return *x.Fast
+	}
+	return false
+}
+
+func (x *StopServerRequest) GetKeepDown() bool {
+	if x != nil && x.KeepDown != nil {
+		return *x.KeepDown
 	}
 	return false
 }
@@ -2553,9 +2562,10 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\tundecided\x18\x01 \x01(\rR\tundecided\x127\n" +
 	"\toldest_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\"\x14\n" +
 	"\x12StartServerRequest\"\x15\n" +
-	"\x13StartServerResponse\"'\n" +
+	"\x13StartServerResponse\"D\n" +
 	"\x11StopServerRequest\x12\x12\n" +
-	"\x04fast\x18\x01 \x01(\bR\x04fast\"\x14\n" +
+	"\x04fast\x18\x01 \x01(\bR\x04fast\x12\x1b\n" +
+	"\tkeep_down\x18\x02 \x01(\bR\bkeepDown\"\x14\n" +
 	"\x12StopServerResponse\"\xad\x01\n" +
 	"\x0ePromoteRequest\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12;\n" +

@@ -81,8 +81,9 @@ type TabletServiceClient interface {
 	// StartServer starts mysqld if it does not run, fenced; the agent then takes the role that the topology gives it.
 	StartServer(context.Context, *connect.Request[tabletv1.StartServerRequest]) (*connect.Response[tabletv1.StartServerResponse], error)
 	StopServer(context.Context, *connect.Request[tabletv1.StopServerRequest]) (*connect.Response[tabletv1.StopServerResponse], error)
-	// Promote makes the server the writable primary of the given term: applies what was received, drops its source,
-	// writes the reign, resolves redo, opens.
+	// Promote makes the server the primary of the given term: applies what was received, drops its source, writes the
+	// reign, resolves redo, opens. If redo has to be committed first, which may need acknowledgements of replicas, it answers
+	// before the server is open, and the agent goes on.
 	Promote(context.Context, *connect.Request[tabletv1.PromoteRequest]) (*connect.Response[tabletv1.PromoteResponse], error)
 	// Demote fences a primary: no write is accepted after it returns; says the final position.
 	Demote(context.Context, *connect.Request[tabletv1.DemoteRequest]) (*connect.Response[tabletv1.DemoteResponse], error)
@@ -283,8 +284,9 @@ type TabletServiceHandler interface {
 	// StartServer starts mysqld if it does not run, fenced; the agent then takes the role that the topology gives it.
 	StartServer(context.Context, *connect.Request[tabletv1.StartServerRequest]) (*connect.Response[tabletv1.StartServerResponse], error)
 	StopServer(context.Context, *connect.Request[tabletv1.StopServerRequest]) (*connect.Response[tabletv1.StopServerResponse], error)
-	// Promote makes the server the writable primary of the given term: applies what was received, drops its source,
-	// writes the reign, resolves redo, opens.
+	// Promote makes the server the primary of the given term: applies what was received, drops its source, writes the
+	// reign, resolves redo, opens. If redo has to be committed first, which may need acknowledgements of replicas, it answers
+	// before the server is open, and the agent goes on.
 	Promote(context.Context, *connect.Request[tabletv1.PromoteRequest]) (*connect.Response[tabletv1.PromoteResponse], error)
 	// Demote fences a primary: no write is accepted after it returns; says the final position.
 	Demote(context.Context, *connect.Request[tabletv1.DemoteRequest]) (*connect.Response[tabletv1.DemoteResponse], error)
