@@ -95,10 +95,12 @@ func New(t *testing.T, tp *topo.Topo, keyspace, shard string, aliases ...string)
 			Type: topov1.TabletType_TABLET_TYPE_REPLICA.Enum(), Host: proto.String("127.0.0.1"),
 			MysqlPort: proto.Uint32(10_000 + uid), AgentPort: proto.Uint32(uint32(agentPort)), Flavor: proto.String("mysql"),
 		}
+		w.mu.Lock()
+		w.servers[alias] = s
+		w.mu.Unlock()
 		if err := tp.CreateTablet(t.Context(), s.Record); err != nil {
 			t.Fatal(err)
 		}
-		w.servers[alias] = s
 	}
 	return w
 }
