@@ -122,7 +122,7 @@ func (s *Session) endpoint(sh *target.Shard, write bool) (*target.Endpoint, erro
 		return s.waitPrimary(sh)
 	}
 	if write {
-		return nil, errcode.New(errcode.NotOnReplica)
+		return nil, errcode.New(errcode.NotOnReplica, "the statement")
 	}
 	n, seen := len(sh.Replicas), 0
 	for i := range n {
