@@ -355,9 +355,10 @@ func (p *parser) other() Statement {
 		s.Tables = []TableName{p.tableName()}
 	}
 	for !compound && p.err == nil && !p.atEnd() && !p.is(";") {
-		seen := (p.is("TABLE") || p.is("TABLES") || p.is("ON") && first != "SIGNAL") && nameAt(p.ahead(1))
+		seen := (p.is("TABLE") || p.is("TABLES") || p.is("ON")) && nameAt(p.ahead(1)) && !p.isAhead(3, "*") && // not ON db.*
+			!isOneOf(p.ahead(1).word, "FUNCTION", "PACKAGE")
 		p.skipOne()
-		if seen && !p.isAhead(1, "*") {
+		if seen {
 			s.Tables = append(s.Tables, p.tableNames()...)
 		}
 	}

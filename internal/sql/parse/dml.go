@@ -292,35 +292,40 @@ func (p *parser) loadBulk(start int) Statement {
 // loadFormat parses the FIELDS and LINES clauses.
 func (p *parser) loadFormat(s *LoadDataStmt) {
 	if p.accept("FIELDS") || p.accept("COLUMNS") {
-		for {
-			switch {
-			case p.accept2("TERMINATED", "BY"):
-				s.FieldsTerminated = p.stringValue()
-			case p.is("OPTIONALLY"):
-				p.next()
-				s.FieldsOptionallyEnclosed = true
-			case p.accept2("ENCLOSED", "BY"):
-				s.FieldsEnclosed = p.stringValue()
-			case p.accept2("ESCAPED", "BY"):
-				s.FieldsEscaped = p.stringValue()
-			default:
-				goto lines
-			}
+		for p.loadFields(s) {
 		}
 	}
-lines:
-	if p.accept("LINES") {
-		for {
-			switch {
-			case p.accept2("STARTING", "BY"):
-				s.LinesStarting = p.stringValue()
-			case p.accept2("TERMINATED", "BY"):
-				s.LinesTerminated = p.stringValue()
-			default:
-				return
-			}
+	if !p.accept("LINES") {
+		return
+	}
+	for {
+		switch {
+		case p.accept2("STARTING", "BY"):
+			s.LinesStarting = p.stringValue()
+		case p.accept2("TERMINATED", "BY"):
+			s.LinesTerminated = p.stringValue()
+		default:
+			return
 		}
 	}
+}
+
+// loadFields parses one part of the FIELDS clause, if there is one.
+func (p *parser) loadFields(s *LoadDataStmt) bool {
+	switch {
+	case p.accept2("TERMINATED", "BY"):
+		s.FieldsTerminated = p.stringValue()
+	case p.is("OPTIONALLY"):
+		p.next()
+		s.FieldsOptionallyEnclosed = true
+	case p.accept2("ENCLOSED", "BY"):
+		s.FieldsEnclosed = p.stringValue()
+	case p.accept2("ESCAPED", "BY"):
+		s.FieldsEscaped = p.stringValue()
+	default:
+		return false
+	}
+	return true
 }
 
 func (p *parser) loadColumns(s *LoadDataStmt) {

@@ -448,6 +448,16 @@ func (p *parser) wordPrefix(t *token, start int) Expr {
 		return p.interval(start)
 	case "MATCH":
 		return p.match(start)
+	}
+	if e := p.wordValue(t, start); e != nil {
+		return e
+	}
+	return p.plainWord(t, start)
+}
+
+// wordValue parses what only some words begin that may also be names; nil if t is such a name here.
+func (p *parser) wordValue(t *token, start int) Expr {
+	switch t.word {
 	case "DEFAULT":
 		p.next()
 		d := &Default{}
@@ -471,7 +481,7 @@ func (p *parser) wordPrefix(t *token, start int) Expr {
 		}
 	case "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP",
 		"CURRENT_USER":
-		if !p.isAhead(1, "(") && !p.isAhead(1, ".") {
+		if !p.isAhead(1, "(") {
 			p.next()
 			return &FuncCall{Name: t.word, NameSpan: p.from(start), Span: p.from(start)}
 		}
@@ -481,11 +491,9 @@ func (p *parser) wordPrefix(t *token, start int) Expr {
 			return &RawExpr{Span: p.from(start)}
 		}
 	case "NEXT", "PREVIOUS":
-		if e := p.nextValue(start); e != nil {
-			return e
-		}
+		return p.nextValue(start)
 	}
-	return p.plainWord(t, start)
+	return nil
 }
 
 // qualified takes a name with qualifiers and returns its last part.

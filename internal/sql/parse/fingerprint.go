@@ -103,10 +103,21 @@ func (f *fingerprinter) scan(m *Mode) bool {
 				if end < 0 || !f.add(i, end, SlotHexBit, uint64(SlotHexBit), false) {
 					return false
 				}
-			} else if end = dollarQuoted(src, i, m); end < 0 {
-				end = skipDotted(src, skipIdent(src, i+1))
+				i = end
+				continue
 			}
-			i = end
+			if c == '$' {
+				if end = dollarQuoted(src, i, m); end > 0 {
+					i = end
+					continue
+				}
+			}
+			for i++; i < len(src) && identByte[src[i]]; {
+				i++
+			}
+			if i < len(src) && src[i] == '.' {
+				i = skipDotted(src, i)
+			}
 		case classSpace, classPunct:
 			i++
 		case classDot:

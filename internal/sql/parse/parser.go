@@ -34,7 +34,6 @@ type parser struct {
 	depth int
 	onDup bool // in ON DUPLICATE KEY UPDATE, where VALUES(a) is a function
 	lits  []Literal
-	cols  []ColumnRef
 	err   *SyntaxError
 }
 

@@ -127,9 +127,6 @@ func (p *parser) queryTail(q Query, with *With, start int) {
 	if into == nil {
 		into = p.into()
 	}
-	if limit == nil { // MySQL's INTO may stand before LIMIT's place only; MariaDB's locks may precede nothing
-		limit = p.limit()
-	}
 	span := Span{start, max(p.end(), start)}
 	switch q := q.(type) {
 	case *SelectStmt:

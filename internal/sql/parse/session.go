@@ -55,27 +55,35 @@ func (p *parser) sessionStatement(t *token) Statement {
 			return &DeallocateStmt{Name: p.ident(), Span: p.from(start)}
 		}
 	case "CALL":
-		p.next()
-		c := &CallStmt{Name: p.tableName()}
-		if p.is("(") {
-			c.Args = p.row().Values
-		}
-		c.Span = p.from(start)
-		return c
+		return p.callStatement(start)
 	case "DO":
-		p.next()
-		d := &DoStmt{}
-		for {
-			d.Exprs = append(d.Exprs, p.expr(0))
-			p.alias(true)
-			if !p.accept(",") {
-				break
-			}
-		}
-		d.Span = p.from(start)
-		return d
+		return p.do(start)
 	}
 	return nil
+}
+
+func (p *parser) callStatement(start int) Statement {
+	p.next()
+	c := &CallStmt{Name: p.tableName()}
+	if p.is("(") {
+		c.Args = p.row().Values
+	}
+	c.Span = p.from(start)
+	return c
+}
+
+func (p *parser) do(start int) Statement {
+	p.next()
+	d := &DoStmt{}
+	for {
+		d.Exprs = append(d.Exprs, p.expr(0))
+		p.alias(true)
+		if !p.accept(",") {
+			break
+		}
+	}
+	d.Span = p.from(start)
+	return d
 }
 
 func (p *parser) use(start int) Statement {
