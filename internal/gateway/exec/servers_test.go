@@ -216,7 +216,7 @@ func randomQueries(t *testing.T, f *fleet, one *client.Conn) {
 			sql = "SELECT " + col + ", " + pick(aggs) + ", " + pick(aggs) + " FROM orders" + pick(wheres) + " GROUP BY " + col +
 				pick([]string{"", " HAVING COUNT(*) > 3", " ORDER BY " + col, " ORDER BY 1 LIMIT 3", " HAVING MAX(b) > 5 ORDER BY " + col})
 		}
-		if strings.Contains(sql, "e,") && strings.HasSuffix(sql, "ORDER BY e") && strings.Contains(sql, "HAVING") {
+		if strings.HasPrefix(sql, "SELECT e, ") && strings.Contains(sql, "ORDER BY") {
 			continue // refused: see the test of it
 		}
 		same(t, f, one, sql)

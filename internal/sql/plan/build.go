@@ -145,6 +145,9 @@ func quoteName(name string) string {
 
 // query plans a statement that returns rows.
 func (b *builder) query(q parse.Query) (*Plan, error) {
+	if p, err := b.nextValue(q); p != nil || err != nil {
+		return p, err
+	}
 	a := &analysis{b: b}
 	in, err := a.query(q, nil, nil, "")
 	if err != nil {
