@@ -226,7 +226,7 @@ func (s fleetService) StartTablet(ctx context.Context, req *connect.Request[cont
 	return connect.NewResponse(&controlv1.StartTabletResponse{}), nil
 }
 
-// StopTablet implements the API.
+// StopTablet implements the API. What an operator stops stays down until somebody starts it.
 func (s fleetService) StopTablet(ctx context.Context, req *connect.Request[controlv1.StopTabletRequest]) (*connect.Response[controlv1.StopTabletResponse], error) {
 	m := req.Msg
 	rec, shard, err := s.tablet(ctx, m.GetAlias())
@@ -238,7 +238,7 @@ func (s fleetService) StopTablet(ctx context.Context, req *connect.Request[contr
 	}
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
-	if _, err := s.Agents.Agent(rec).StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{Fast: m.Fast})); err != nil {
+	if _, err := s.Agents.Agent(rec).StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{Fast: m.Fast, KeepDown: proto.Bool(true)})); err != nil {
 		return nil, agentError(rec, err)
 	}
 	return connect.NewResponse(&controlv1.StopTabletResponse{}), nil

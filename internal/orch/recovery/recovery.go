@@ -153,6 +153,15 @@ func (t Tablet) writable() fact.Truth {
 	return fact.And(truth(t.Status.Fenced).Not(), truth(t.Status.Server.ReadOnly).Not())
 }
 
+// Open says whether a status is that of a primary which takes writes in the term.
+func Open(status *tabletv1.FullStatus, term uint64) fact.Truth {
+	t := Tablet{Status: status}
+	if status == nil {
+		return fact.Unknown
+	}
+	return fact.And(t.Responding(), t.writable(), is(status.Term, func(v uint64) bool { return v >= term }))
+}
+
 // replicating says whether both threads run and the source is the tablet src.
 func (t Tablet) replicating(src *topov1.Tablet) fact.Truth {
 	if t.Status == nil || t.Status.Replication == nil {

@@ -89,7 +89,11 @@ func (o *run) swapUntilKnown(ctx context.Context, next *topov1.Shard) (swapped, 
 func (o *run) establish(plan recovery.Plan) error {
 	var wg sync.WaitGroup
 	var promoteErr error
-	wg.Go(func() { promoteErr = o.promote(plan) })
+	wg.Go(func() {
+		if promoteErr = o.promote(plan); promoteErr == nil {
+			promoteErr = o.awaitOpen(plan)
+		}
+	})
 	wg.Go(func() {
 		each(plan.Followers, func(alias string) { o.repoint(plan, alias) })
 	})
@@ -119,6 +123,45 @@ func (o *run) promote(plan recovery.Plan) error {
 			}
 		}
 	})
+}
+
+// awaitOpen waits until the new primary takes writes: its agent may have to finish transactions across shards before.
+func (o *run) awaitOpen(plan recovery.Plan) error {
+	return o.step("open", plan.New, "it takes writes", func() error {
+		ctx, cancel := context.WithTimeout(o.finish, o.opts.Timeout)
+		defer cancel()
+		for {
+			err := o.watchOpen(ctx, plan)
+			if err == nil {
+				return nil
+			}
+			select {
+			case <-time.After(swapRetry):
+			case <-ctx.Done():
+				return fmt.Errorf("it does not take writes yet: %w", err)
+			}
+		}
+	})
+}
+
+// watchOpen reads one status stream until the primary is open in the plan's term.
+func (o *run) watchOpen(ctx context.Context, plan recovery.Plan) error {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream
+	defer cancel()
+	stream, err := o.agent(plan.New).WatchStatus(ctx, connect.NewRequest(&tabletv1.WatchStatusRequest{}))
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	for stream.Receive() {
+		if recovery.Open(stream.Msg().GetStatus(), plan.Term).IsTrue() {
+			return nil
+		}
+	}
+	if err := stream.Err(); err != nil {
+		return err
+	}
+	return errors.New("the agent ended its stream")
 }
 
 // repoint makes a tablet follow the new primary.
