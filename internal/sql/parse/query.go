@@ -97,7 +97,7 @@ func (p *parser) queryAt(i int) bool {
 			return false
 		}
 	case "VALUES":
-		if p.onDup && p.toks[j+1].word != "ROW" {
+		if p.toks[j+1].word != "ROW" && (p.onDup || !p.mode.MariaDB) { // the function
 			return false
 		}
 	default:
