@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
+	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
 	"github.com/pelorusdb/pelorus/test/servers"
 )
 
@@ -53,6 +56,89 @@ func TestShard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFailover kills a primary that has a commit nobody acknowledged, and promotes a replica. The commit must not have been
+// answered OK, no acknowledged one may be lost, and the former primary must not show its extra row as if it were true:
+// MariaDB cuts it off and joins, MySQL stays closed and says which transaction it is.
+func TestFailover(t *testing.T) {
+	for _, family := range servers.Families() {
+		t.Run(family, func(t *testing.T) {
+			s := startShard(t, family, 3)
+			a := s.tablets[0]
+			s.setPrimary(1, a.cfg.Alias)
+			a.wait("the primary to open", writable)
+			a.wait("two ackers", func(st *tabletv1.FullStatus) bool { return st.GetSemiSync().GetClients() == 2 })
+			s.mustExec(a, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+			answer, b, c := failed(s, a, s.tablets[1], s.tablets[2])
+			if err := <-answer; err == nil {
+				t.Error("a client was told OK for a commit that nobody acknowledged")
+			}
+			for _, m := range []*member{b, c} {
+				m.wait("the acknowledged row", func(*tabletv1.FullStatus) bool { return s.count(m) == "1" })
+			}
+			a.start()
+			if family == servers.MariaDB {
+				a.wait("the former primary to join", replicating(b, true))
+				if n := s.count(a); n != "1" {
+					t.Errorf("the former primary has %s rows", n)
+				}
+				return
+			}
+			a.wait("the former primary to say what it has", func(st *tabletv1.FullStatus) bool {
+				return strings.Contains(st.GetServer().GetLastError(), "transactions that 127.0.0.1:"+strconv.Itoa(b.cfg.ServerPort)+" lacks")
+			})
+			if st := a.status(); !st.GetServer().GetOfflineMode() || !st.GetServer().GetSuperReadOnly() {
+				t.Errorf("the former primary is open: %v", st.GetServer())
+			}
+		})
+	}
+}
+
+// failed stops the receivers, lets a commit wait, kills the primary, and promotes the replica that has received most, as control
+// would. It returns what the client of the commit is told, the new primary and the other replica.
+func failed(s *shard, a, b, c *member) (_ <-chan error, primary, other *member) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	var received []gtid.Position
+	for _, m := range []*member{b, c} {
+		r, err := m.client.StopReceiver(ctx, connect.NewRequest(&tabletv1.StopReceiverRequest{Term: proto.Uint64(1)}))
+		if err != nil {
+			s.t.Fatalf("stop the receiver of %s: %v", m.cfg.Alias, err)
+		}
+		pos, err := gtid.Parse(m.server().Binary().Flavor.Family(), r.Msg.GetReceived())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		received = append(received, pos)
+	}
+	if gtid.Compare(received[1], received[0]) == gtid.Ahead {
+		b, c = c, b
+	}
+	conn, err := s.app(a, "shop")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() {
+		defer conn.Close()
+		_, err := conn.Exec(context.WithoutCancel(s.t.Context()), "INSERT INTO t VALUES (2)")
+		answer <- err
+	}()
+	a.wait("the commit to wait", func(st *tabletv1.FullStatus) bool { return st.GetServer().GetStuckCommits() > 0 })
+	a.kill()
+	if err := a.server().Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.setPrimary(2, b.cfg.Alias)
+	if _, err := b.client.Promote(ctx, connect.NewRequest(&tabletv1.PromoteRequest{Term: proto.Uint64(2), SemiSync: proto.Bool(true)})); err != nil {
+		s.t.Fatalf("promote: %v", err)
+	}
+	b.wait("the new primary to open", writable)
+	c.wait("the other replica to follow the record", replicating(b, true))
+	s.mustExec(b, "UPDATE t SET id = 1")
+	return answer, b, c
 }
 
 // agentRestart ends the primary's agent and starts it again: the server must not notice.

@@ -122,15 +122,11 @@ func (a *Agent) ensureServer(ctx context.Context, d duty, r *restarts) error {
 	if a.srv == nil {
 		return nil
 	}
-	_, err := a.srv.Find()
-	if err == nil {
-		if a.srv.Greets(ctx) {
-			return nil
-		}
-	} else if !errors.Is(err, mysqld.ErrNotRunning) {
+	// A process that is there and does not answer yet shows in the first question that it is asked.
+	if _, err := a.srv.Find(); !errors.Is(err, mysqld.ErrNotRunning) {
 		return err
 	}
-	if err != nil && d.task == taskHold && a.srv.Initialised() {
+	if d.task == taskHold && a.srv.Initialised() {
 		return fmt.Errorf("the server is down and stays down until its role is known: %s", d.why)
 	}
 	if !r.due(time.Now()) {
@@ -248,7 +244,16 @@ func (a *Agent) reign(ctx context.Context, rp *repl.Repl, d duty) error {
 	a.setFence("")
 	a.setOwn(topov1.TabletType_TABLET_TYPE_PRIMARY)
 	a.setReady(true)
-	return nil
+	if !open {
+		return nil
+	}
+	_, keyspace := a.shardView()
+	never := keyspace.GetDurability() == topov1.Durability_DURABILITY_NONE
+	changed, err := rp.AdjustSemiSync(ctx, d.semiSync, never)
+	if changed {
+		a.log.Info("semi_sync_changed", "wanted", d.semiSync, "term", d.term)
+	}
+	return err
 }
 
 // promote makes the server a primary that is still closed.

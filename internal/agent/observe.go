@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,22 +14,35 @@ import (
 	"github.com/pelorusdb/pelorus/internal/version"
 )
 
-// beatTime bounds a heartbeat: one that waits for an acknowledgement for longer is given up by the agent, not by the server.
-const beatTime = 5 * time.Second
-
 // capabilities are what this release of the agent can do, for peers of other releases.
 func capabilities() []string {
 	return []string{"full_status_1", "promote_1", "demote_1", "set_source_1", "receiver_hold_1", "wait_position_1", "execute_sql_1", "get_schema_1"}
 }
 
-// observe reads the status again and again and publishes it, until ctx ends.
+// observe reads the status again and again and publishes it, until ctx ends. While a server takes its time to answer, what
+// the agent knows without it is published, so that silence always means the agent.
 func (a *Agent) observe(ctx context.Context) {
 	ticker := time.NewTicker(a.cfg.StatusInterval)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
-		s := a.readStatus(ctx)
+	publish := func(s *tabletv1.FullStatus) {
 		a.hub.Publish(s)
 		a.metrics.update(s)
+	}
+	for ctx.Err() == nil {
+		begin := time.Now()
+		done := make(chan *tabletv1.FullStatus, 1)
+		go func() { done <- a.readStatus(ctx) }()
+		for waiting := true; waiting; {
+			select {
+			case s := <-done:
+				publish(s)
+				waiting = false
+			case <-ticker.C:
+				s := a.agentStatus()
+				s.Unknowns["server"] = fmt.Sprintf("the server has not answered for %v", time.Since(begin).Round(time.Millisecond))
+				publish(s)
+			}
+		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
@@ -38,6 +52,13 @@ func (a *Agent) observe(ctx context.Context) {
 
 // readStatus reads the whole status now.
 func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
+	s := a.agentStatus()
+	a.reader.Read(ctx, s)
+	return s
+}
+
+// agentStatus is what the agent knows without asking the server.
+func (a *Agent) agentStatus() *tabletv1.FullStatus {
 	s := &tabletv1.FullStatus{
 		Alias: &a.cfg.Alias, Keyspace: &a.cfg.Keyspace, Shard: &a.cfg.Shard, AgentVersion: proto.String(version.Version),
 		Capabilities: &tabletv1.Capabilities{Names: capabilities()}, AgentStartedAt: timestamppb.New(a.started),
@@ -77,11 +98,11 @@ func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
 		s.Server.Running = proto.Bool(false)
 		s.Unknowns["server.pid"] = err.Error()
 	}
-	a.reader.Read(ctx, s)
 	return s
 }
 
-// beat writes the heartbeat while the server reigns, until ctx ends.
+// beat writes the heartbeat while the server reigns, until ctx ends. A heartbeat that waits for an acknowledgement is waited
+// for: giving it up would leave one more waiting session in the server each time.
 func (a *Agent) beat(ctx context.Context) {
 	_, uid, err := topo.ParseAlias(a.cfg.Alias)
 	if err != nil {
@@ -103,9 +124,7 @@ func (a *Agent) beat(ctx context.Context) {
 		if !reigns {
 			continue
 		}
-		bounded, cancel := context.WithTimeout(ctx, beatTime)
-		err := a.reader.Beat(bounded, uid, a.cfg.Alias, term)
-		cancel()
+		err := a.reader.Beat(ctx, uid, a.cfg.Alias, term)
 		if (err != nil) != failing && ctx.Err() == nil {
 			failing = err != nil
 			a.log.Warn("heartbeat", "failing", failing, "error", err)

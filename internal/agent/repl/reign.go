@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/agent/dba"
+	"github.com/pelorusdb/pelorus/internal/fact"
 	"github.com/pelorusdb/pelorus/internal/mysql/flavor"
 	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
 	"github.com/pelorusdb/pelorus/internal/mysql/value"
@@ -163,6 +164,31 @@ func (r *Repl) Open(ctx context.Context) error {
 		return fmt.Errorf("open the server: %w", err)
 	}
 	return nil
+}
+
+// AdjustSemiSync follows a change of policy on an open primary. Commits wait from now on if that is wanted and a replica is
+// there to acknowledge them. They stop waiting only if never says that nobody wants it: turning semi-sync off answers
+// those that wait now, which the mere loss of replicas must not do.
+func (r *Repl) AdjustSemiSync(ctx context.Context, want, never bool) (changed bool, err error) {
+	family, st, err := r.semiSync(ctx)
+	if err != nil || family == nil || st.SourceEnabled == nil || *st.SourceEnabled == want {
+		return false, err
+	}
+	if !want {
+		if !never {
+			return false, nil
+		}
+		return true, wrap("turn semi-sync off", r.db.Exec(ctx, family.DisableSource()...))
+	}
+	// Replicas count as soon as they are connected with their side on, even before the source's side is on.
+	res, err := r.db.Query(ctx, r.fl.SemiSyncStatusQuery())
+	if err != nil {
+		return false, fmt.Errorf("read the state of semi-sync: %w", err)
+	}
+	if family.ParseSemiSync(nil, res.Pairs()).HasAckers(1) != fact.True {
+		return false, nil
+	}
+	return true, wrap("turn semi-sync on", r.db.Exec(ctx, family.EnableSource(1)...))
 }
 
 // CutClients ends the sessions of applications. On MySQL they cannot come back before Open or Follow.

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -36,6 +38,12 @@ const (
 	poll = 20 * time.Millisecond
 	// applyTime is how long a change of source waits for the applier; what it has not applied by then it fetches again.
 	applyTime = 10 * time.Second
+	// historyTime is how long a new source may take until it has all that the server has.
+	historyTime = 5 * time.Second
+	// lookTime is how long a question to another server takes at most, as a rule.
+	lookTime = 500 * time.Millisecond
+	// lookPause is between two such questions: a server that cannot join must not burden the primary.
+	lookPause = 250 * time.Millisecond
 	// kickInterval is the least pause between two attempts to start a replication thread that stops with an error.
 	kickInterval = 10 * time.Second
 )
@@ -57,8 +65,8 @@ type Progress struct{ Received, Applied *string }
 type Repl struct {
 	db *dba.DB
 	fl *flavor.Flavor
-	// login is the account of receivers.
-	login credentials.Login
+	// login is the account of receivers, dba that with which a source is asked for its position.
+	login, dba credentials.Login
 	// apps are the users that are cut off when the server is fenced.
 	apps []string
 	log  *slog.Logger
@@ -69,7 +77,7 @@ type Repl struct {
 
 // New makes a Repl for a server of a flavor.
 func New(db *dba.DB, fl *flavor.Flavor, creds credentials.Credentials, log *slog.Logger) *Repl {
-	return &Repl{db: db, fl: fl, login: creds.Repl, apps: []string{creds.App.User}, log: log}
+	return &Repl{db: db, fl: fl, login: creds.Repl, dba: creds.DBA, apps: []string{creds.App.User}, log: log}
 }
 
 // Flavor is the server's.
@@ -117,7 +125,8 @@ func (r *Repl) semiSync(ctx context.Context) (family *flavor.SemiSync, st flavor
 }
 
 // Follow makes the server a read-only replica of a source. A server that is that already is not touched; changed says
-// whether anything was done.
+// whether anything was done. A server with transactions that the source lacks is refused with ErrRefused: it stays closed,
+// and on MySQL also to readers if it was so before.
 func (r *Repl) Follow(ctx context.Context, src Source) (changed bool, err error) {
 	st, err := r.state(ctx)
 	if err != nil {
@@ -154,7 +163,7 @@ func (r *Repl) connect(ctx context.Context, src Source, restartReceiver bool) (c
 	if configured && text(rs.SourceHost) == src.Host && num(rs.SourcePort) == src.Port && is(rs.AutoPosition) {
 		return r.keepRunning(ctx, rs, src, restartReceiver)
 	}
-	if err := r.detach(ctx, rs, configured); err != nil {
+	if err := r.detach(ctx, rs, configured, src); err != nil {
 		return false, err
 	}
 	start := r.fl.StartReplication()
@@ -212,9 +221,12 @@ func (r *Repl) mayKick() bool {
 }
 
 // detach prepares a server for another source. A replica applies what it has received first, because MariaDB would throw
-// it away; a former primary takes its own writes as its position.
-func (r *Repl) detach(ctx context.Context, rs flavor.ReplicaStatus, configured bool) error {
+// it away; a former primary takes its own writes as its position. Then the histories are compared.
+func (r *Repl) detach(ctx context.Context, rs flavor.ReplicaStatus, configured bool, src Source) error {
 	if !configured {
+		if err := r.checkHistory(ctx, src); err != nil {
+			return err
+		}
 		if err := r.db.Exec(ctx, r.fl.BecomeReplica()...); err != nil {
 			return fmt.Errorf("take the server's own writes as its position: %w", err)
 		}
@@ -230,10 +242,67 @@ func (r *Repl) detach(ctx context.Context, rs flavor.ReplicaStatus, configured b
 			return err
 		}
 	}
+	if err := r.checkHistory(ctx, src); err != nil {
+		return err
+	}
 	if err := r.db.Exec(ctx, r.fl.StopReplication()); err != nil {
 		return fmt.Errorf("stop replication: %w", err)
 	}
 	return nil
+}
+
+// checkHistory refuses to join a server with transactions that the source does not have. A new primary may still be applying
+// what it has received, so it is given a moment.
+func (r *Repl) checkHistory(ctx context.Context, src Source) error {
+	st, err := r.state(ctx)
+	if err != nil {
+		return err
+	}
+	own, err := gtid.Parse(r.fl.Family(), text(st.Executed))
+	if err != nil {
+		return fmt.Errorf("read the server's position: %w", err)
+	}
+	if own.Empty() {
+		return nil
+	}
+	addr := net.JoinHostPort(src.Host, strconv.FormatUint(uint64(src.Port), 10))
+	source := dba.Open(dba.Config{Network: "tcp", Addr: addr, User: r.dba.User, Password: r.dba.Password})
+	defer source.Close()
+	ctx, cancel := context.WithTimeout(ctx, historyTime)
+	defer cancel()
+	for {
+		extra, err := r.extra(ctx, own, source)
+		if err != nil {
+			return fmt.Errorf("compare the server's history with that of its new source: %w", err)
+		}
+		if extra == "" {
+			return nil
+		}
+		// The last look is not cut short by the deadline, so that the error says what is in the way.
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*lookTime || sleep(ctx, lookPause) != nil {
+			return fmt.Errorf("the server has transactions that %s lacks: %s; save them if they matter, then make the server anew from a copy: %w", addr, extra, ErrRefused)
+		}
+	}
+}
+
+// extra is what the own position has and the source lacks.
+func (r *Repl) extra(ctx context.Context, own gtid.Position, source *dba.DB) (string, error) {
+	res, err := source.Query(ctx, r.fl.StateQuery())
+	if err != nil {
+		return "", err
+	}
+	if len(res.Rows) != 1 {
+		return "", fmt.Errorf("the source's state has %d rows", len(res.Rows))
+	}
+	theirs, err := gtid.Parse(r.fl.Family(), text(r.fl.ParseState(res.Map(0)).Executed))
+	if err != nil {
+		return "", fmt.Errorf("read the position of the source: %w", err)
+	}
+	diff, err := own.Subtract(theirs)
+	if err != nil || diff.Empty() {
+		return "", err
+	}
+	return diff.String(), nil
 }
 
 // waitApplied waits until all that was received is applied; the receiver must have been stopped.

@@ -37,7 +37,7 @@ func newSite(t *testing.T, family string, id uint32, creds credentials.Credentia
 		t.Fatal(err)
 	}
 	statements := append([]string{s.fl.NoBinlog()}, sidecar.Plan(sidecar.Tables(), sidecar.Existing{}, sidecar.Version)...)
-	for _, a := range []flavor.Account{{User: creds.App.User, Password: creds.App.Password, Role: flavor.RoleApp}, {User: creds.Repl.User, Password: creds.Repl.Password, Role: flavor.RoleRepl}} {
+	for _, a := range []flavor.Account{{User: creds.DBA.User, Password: creds.DBA.Password, Role: flavor.RoleDBA}, {User: creds.App.User, Password: creds.App.Password, Role: flavor.RoleApp}, {User: creds.Repl.User, Password: creds.Repl.Password, Role: flavor.RoleRepl}} {
 		statements = append(statements, s.fl.CreateAccount(a)...)
 		statements = append(statements, s.fl.Grants(a, "shop")...)
 	}
@@ -264,6 +264,65 @@ func TestFollow(t *testing.T) {
 		}
 		holdReceiver(t, p, r)
 		swap(t, p, r)
+	})
+}
+
+// TestErrant: a server with a transaction of its own does not join, and is told which.
+func TestErrant(t *testing.T) {
+	both(t, func(t *testing.T, family string) {
+		p := promoted(t, family, false)
+		r := newSite(t, family, 2, p.creds)
+		ctx := t.Context()
+		if _, err := r.rp.Follow(ctx, p.source()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the replica to have all", func() bool {
+			return r.text(t, "SELECT @@GLOBAL."+position(family)) == p.text(t, "SELECT @@GLOBAL."+position(family))
+		})
+		if err := r.db.Exec(ctx, r.fl.Promote()...); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.db.Exec(ctx, append(r.fl.Open(), "INSERT INTO shop.t VALUES (666)")...); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.rp.Follow(ctx, p.source())
+		if !errors.Is(err, repl.ErrRefused) {
+			t.Fatalf("a server with a transaction of its own joined: %v", err)
+		}
+		t.Log(err)
+		if v := r.text(t, "SELECT @@GLOBAL.read_only"); v != "1" {
+			t.Error("it was left writable")
+		}
+	})
+}
+
+// TestAdjustSemiSync: commits begin to wait once a replica can acknowledge them, and go on waiting when it is lost.
+func TestAdjustSemiSync(t *testing.T) {
+	both(t, func(t *testing.T, family string) {
+		p := promoted(t, family, false)
+		ctx := t.Context()
+		if changed, err := p.rp.AdjustSemiSync(ctx, true, false); err != nil || changed {
+			t.Fatalf("without any replica: %v, %v", changed, err)
+		}
+		r := newSite(t, family, 2, p.creds)
+		if _, err := r.rp.Follow(ctx, p.source()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "semi-sync to be turned on", func() bool {
+			changed, err := p.rp.AdjustSemiSync(ctx, true, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return changed
+		})
+		if _, err := p.app(t).Exec(ctx, "INSERT INTO shop.t VALUES (1)"); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ want, never, changed bool }{{true, false, false}, {false, false, false}, {false, true, true}, {false, true, false}} {
+			if changed, err := p.rp.AdjustSemiSync(ctx, c.want, c.never); err != nil || changed != c.changed {
+				t.Errorf("%+v: %v, %v", c, changed, err)
+			}
+		}
 	})
 }
 
