@@ -102,6 +102,8 @@ func (f *follower) run(ctx context.Context) bool {
 		return false
 	}
 	f.replace(kvs, rev)
+	// The view goes out before the watch is asked for: that may take as long as the store is away.
+	f.flush(ctx)
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	events, err := f.topo.Watch(watch, f.prefix, rev)
@@ -119,7 +121,8 @@ func (f *follower) run(ctx context.Context) bool {
 			return true
 		case batch, ok := <-events:
 			if !ok {
-				return f.flush(ctx) && err == nil
+				f.flush(ctx)
+				return err == nil
 			}
 			f.apply(batch)
 		case out <- snapshot{kvs: f.state, revision: f.revision}:
@@ -128,10 +131,10 @@ func (f *follower) run(ctx context.Context) bool {
 	}
 }
 
-// flush sends what is pending if the receiver takes it now; a receiver that is busy gets the state of the next list.
-func (f *follower) flush(ctx context.Context) bool {
+// flush sends what is pending if the receiver takes it at once; a receiver that is busy gets it later.
+func (f *follower) flush(ctx context.Context) {
 	if !f.pending {
-		return true
+		return
 	}
 	select {
 	case f.out <- snapshot{kvs: f.state, revision: f.revision}:
@@ -139,7 +142,6 @@ func (f *follower) flush(ctx context.Context) bool {
 	case <-ctx.Done():
 	case <-time.After(relistFirst):
 	}
-	return true
 }
 
 func (f *follower) complain(ctx context.Context, msg string, err error) {

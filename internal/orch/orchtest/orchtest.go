@@ -45,6 +45,7 @@ type Server struct {
 	alive    bool
 	mute     bool // the agent answers nothing
 	readOnly bool
+	fenced   bool
 	source   string // alias
 	receiver bool
 	stuck    bool // receives and does not apply
@@ -135,6 +136,9 @@ func (s *Server) Mute() { s.mute = true }
 
 // Unmute lets the agent speak again.
 func (s *Server) Unmute() { s.mute = false }
+
+// Fence leaves a primary closed, as a control node does that dies in the middle of a hand-over.
+func (s *Server) Fence() { s.readOnly, s.fenced = true, true }
 
 // StopReceiving stops the receiver as an operator would.
 func (s *Server) StopReceiving() { s.receiver = false }
@@ -260,7 +264,7 @@ func (s *Server) act(term uint64, fn func() error) error {
 func (s *Server) status() *tabletv1.FullStatus {
 	st := &tabletv1.FullStatus{
 		Alias: s.Record.Alias, Term: proto.Uint64(s.term), TakenAt: timestamppb.Now(), AgentVersion: proto.String("0.1.0"),
-		Fenced: proto.Bool(false), Server: &tabletv1.ServerStatus{Responding: proto.Bool(s.alive), Running: proto.Bool(s.alive)},
+		Fenced: proto.Bool(s.fenced), Server: &tabletv1.ServerStatus{Responding: proto.Bool(s.alive), Running: proto.Bool(s.alive)},
 	}
 	if !s.alive {
 		return st
@@ -310,7 +314,7 @@ func (s *Server) WatchStatus(ctx context.Context, _ *connect.Request[tabletv1.Wa
 // Promote implements the service.
 func (s *Server) Promote(_ context.Context, req *connect.Request[tabletv1.PromoteRequest]) (*connect.Response[tabletv1.PromoteResponse], error) {
 	err := s.act(req.Msg.GetTerm(), func() error {
-		s.source, s.receiver, s.readOnly = "", false, false
+		s.source, s.receiver, s.readOnly, s.fenced = "", false, false, false
 		for uuid, n := range s.received {
 			s.applied[uuid] = max(s.applied[uuid], n)
 		}
@@ -325,7 +329,7 @@ func (s *Server) Promote(_ context.Context, req *connect.Request[tabletv1.Promot
 func (s *Server) Demote(_ context.Context, req *connect.Request[tabletv1.DemoteRequest]) (*connect.Response[tabletv1.DemoteResponse], error) {
 	resp := &tabletv1.DemoteResponse{}
 	err := s.act(req.Msg.GetTerm(), func() error {
-		s.readOnly = true
+		s.readOnly, s.fenced = true, true
 		resp.Position = proto.String(set(s.applied))
 		return nil
 	})
@@ -334,7 +338,7 @@ func (s *Server) Demote(_ context.Context, req *connect.Request[tabletv1.DemoteR
 
 // UndoDemote implements the service.
 func (s *Server) UndoDemote(_ context.Context, req *connect.Request[tabletv1.UndoDemoteRequest]) (*connect.Response[tabletv1.UndoDemoteResponse], error) {
-	err := s.act(req.Msg.GetTerm(), func() error { s.readOnly = false; return nil })
+	err := s.act(req.Msg.GetTerm(), func() error { s.readOnly, s.fenced = false, false; return nil })
 	return connect.NewResponse(&tabletv1.UndoDemoteResponse{}), err
 }
 

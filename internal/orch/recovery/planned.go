@@ -11,7 +11,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/topo/durability"
 )
 
-// Planned decides on the hand-over from a healthy primary to asked, or to the best replica if asked is empty. The statuses
+// Planned decides on the hand-over from a primary whose server answers to asked, or to the best replica if asked is empty. The statuses
 // of the replicas must have been read before that of the primary, so that what a replica has and the primary lacks is
 // errant and not merely newer.
 func Planned(s Shard, asked string) (Plan, error) {
@@ -47,12 +47,10 @@ func Planned(s Shard, asked string) (Plan, error) {
 	return p, checkAckers(s, p)
 }
 
+// checkPrimary does not ask whether the primary takes writes: one that was fenced and left so is handed over all the same.
 func checkPrimary(s Shard, primary Tablet) error {
 	alias := primary.Record.GetAlias()
 	if err := require(primary.Responding(), fmt.Sprintf("the server of the primary %s answers", alias), primary); err != nil {
-		return err
-	}
-	if err := require(primary.writable(), fmt.Sprintf("the primary %s takes writes", alias), primary); err != nil {
 		return err
 	}
 	term := is(primary.Status.Term, func(v uint64) bool { return v <= s.Record.GetTerm() })

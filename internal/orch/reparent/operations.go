@@ -38,7 +38,8 @@ func (r *Reparenter) Init(ctx context.Context, keyspace, shard string, opts Opti
 	return o.result(o.establish(plan))
 }
 
-// Planned hands the reign over from a healthy primary. Until the record is swapped any failure gives the reign back.
+// Planned hands the reign over from a primary whose server answers. Until the record is swapped any failure gives the reign
+// back. With the present primary as the new one it opens a primary that was left fenced.
 func (r *Reparenter) Planned(ctx context.Context, keyspace, shard string, opts Options) (Result, error) {
 	o, ctx, end, err := r.begin(ctx, keyspace, shard, opts)
 	if err != nil {
@@ -46,6 +47,10 @@ func (r *Reparenter) Planned(ctx context.Context, keyspace, shard string, opts O
 	}
 	defer end()
 	o.gather(ctx)
+	if p := o.seen.Record.GetPrimary(); p != "" && opts.NewPrimary == p && o.seen.Tablets[p].Status.GetFenced() {
+		// A control node died between fence and swap: the reign has not changed, and the primary may go on.
+		return o.result(o.undoDemote(recovery.Plan{Old: p}))
+	}
 	plan, err := recovery.Planned(o.seen, opts.NewPrimary)
 	if err != nil {
 		return o.result(err)
@@ -58,13 +63,13 @@ func (r *Reparenter) Planned(ctx context.Context, keyspace, shard string, opts O
 		return o.result(err)
 	}
 	if err := o.demote(ctx, plan); err != nil {
-		o.undoDemote(plan)
+		_ = o.undoDemote(plan) // its own failure is in the steps and in the log
 		return o.result(err)
 	}
 	swapped, err := o.swap(ctx, plan)
 	if err != nil {
 		if swapped == no {
-			o.undoDemote(plan)
+			_ = o.undoDemote(plan)
 		}
 		return o.result(err)
 	}
@@ -97,9 +102,8 @@ func (o *run) demoteRequest() *tabletv1.DemoteRequest {
 
 // undoDemote gives the reign back; if that fails the agent of the old primary, which is named by the record still, is left
 // to an operator's second attempt, and the step says so.
-func (o *run) undoDemote(plan recovery.Plan) {
-	// The error is in the steps and in the log.
-	_ = o.step("undo demote", plan.Old, "the old primary takes writes again", func() error {
+func (o *run) undoDemote(plan recovery.Plan) error {
+	return o.step("undo demote", plan.Old, "the old primary takes writes again", func() error {
 		_, err := o.agent(plan.Old).UndoDemote(o.finish, connect.NewRequest(&tabletv1.UndoDemoteRequest{Term: o.seen.Record.Term}))
 		return err
 	})
@@ -244,7 +248,7 @@ func (o *run) restore(ev recovery.Evidence) {
 		})
 	})
 	if t, ok := o.seen.Tablets[o.seen.Record.GetPrimary()]; ok && t.Status != nil {
-		o.undoDemote(recovery.Plan{Old: o.seen.Record.GetPrimary()})
+		_ = o.undoDemote(recovery.Plan{Old: o.seen.Record.GetPrimary()})
 	}
 }
 

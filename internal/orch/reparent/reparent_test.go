@@ -288,6 +288,18 @@ func TestPlannedGoesForwardAfterTheSwap(t *testing.T) {
 	}
 }
 
+func TestPlannedAfterAnInterruptedOne(t *testing.T) {
+	f := newFixture(t, false)
+	f.Do(a, (*orchtest.Server).Fence)
+	_, err := f.rep.Planned(t.Context(), "shop", "0", reparent.Options{NewPrimary: a})
+	must(t, err)
+	f.wantReign(t, a, 1)
+	f.Do(a, (*orchtest.Server).Fence)
+	_, err = f.rep.Planned(t.Context(), "shop", "0", reparent.Options{NewPrimary: b})
+	must(t, err)
+	f.wantReign(t, b, 2)
+}
+
 func TestEmergencyDeadServer(t *testing.T) {
 	f := newFixture(t, false)
 	// c has received more than b.
