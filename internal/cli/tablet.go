@@ -12,7 +12,7 @@ import (
 )
 
 func (a *App) tabletCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "tablet", Short: "Tablets: a server and its agent", GroupID: groupCluster, RunE: helpOnly}
+	cmd := a.tabletRole()
 	cmd.AddCommand(a.tabletList(), a.tabletShow(), a.tabletStatus(), a.tabletSetType(), a.tabletStart(), a.tabletStop(), a.tabletDelete())
 	return cmd
 }
