@@ -34,7 +34,8 @@ setup: ## install what the tests and the demo need and this machine lacks (apt; 
 demo: ## a sharded, replicated cluster with a sample shop, from nothing
 	@scripts/setup.sh server
 	@$(MAKE) --no-print-directory build
-	@$(BIN) local demo --dir $(DEMO_DIR)
+	@$(BIN) up --detach --dir $(DEMO_DIR) --config examples/shop/cluster.yaml
+	@go run ./examples/shop
 
 .PHONY: test
 test: setup lint ## everything that must hold before a commit: lint, unit tests, tests on real servers

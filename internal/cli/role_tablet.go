@@ -50,7 +50,7 @@ func (a *App) tabletRole() *cobra.Command {
 			return cfg.Validate()
 		},
 		func(ctx context.Context, log *slog.Logger) error {
-			return agent.Run(ctx, cfg, log.With(slog.String("tablet", cfg.Alias)))
+			return agent.Run(ctx, cfg, log)
 		})
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -22,7 +22,7 @@ func (d *directory) args(p *process) []string {
 			"--data-dir=" + filepath.Join(d.path, "topo"), fmt.Sprintf("--client-port=%d", p.Port), fmt.Sprintf("--peer-port=%d", p.SidePort),
 		}
 	case RoleControl:
-		return append(etcd, fmt.Sprintf("--listen=127.0.0.1:%d", p.Port), "--cell="+p.Cell)
+		return append(etcd, fmt.Sprintf("--listen=127.0.0.1:%d", p.Port), "--name="+p.Name)
 	case RoleGateway:
 		return append(etcd, fmt.Sprintf("--listen=127.0.0.1:%d", p.Port), fmt.Sprintf("--http=127.0.0.1:%d", p.SidePort), "--cell="+p.Cell,
 			"--credentials="+d.credentials())
