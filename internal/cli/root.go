@@ -89,7 +89,7 @@ func (a *App) root() *cobra.Command {
 	root.AddCommand(a.statusCommand(), a.doctorCommand(), a.keyspaceCommand(), a.shardCommand(), a.tabletCommand(), a.vschemaCommand(),
 		a.routingRulesCommand(), a.schemaCommand(), a.reparentCommand(), a.userCommand())
 	root.AddCommand(a.sqlCommand(), a.explainCommand(), a.vindexCommand())
-	root.AddCommand(a.controlCommand(), a.topoCommand())
+	root.AddCommand(a.gatewayCommand(), a.controlCommand(), a.topoCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

@@ -23,6 +23,9 @@ const (
 	MaxRows = 10000
 )
 
+// errRightsMissing is the servers' error for a statement that needs a global right.
+const errRightsMissing = 1227
+
 // Config says where the server is and who logs in.
 type Config struct {
 	// Network is "unix" or "tcp", Addr a path or host:port.
@@ -167,7 +170,8 @@ func (d *DB) with(ctx context.Context, f func(*Conn) error) error {
 		return err
 	}
 	err = f(c)
-	if err == nil || Errno(err) != 0 {
+	// A connection keeps the rights of its login: one made between CREATE USER and GRANT would lack them for ever.
+	if n := Errno(err); err == nil || (n != 0 && n != errRightsMissing) {
 		d.put(c)
 		return err
 	}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pelorusdb/pelorus/internal/gateway"
+)
+
+func (a *App) gatewayCommand() *cobra.Command {
+	cfg := gateway.DefaultConfig()
+	return a.roleCommand("gateway", "Run a gateway: what applications connect to", func(f *pflag.FlagSet) {
+		f.StringVar(&cfg.Listen, "listen", cfg.Listen, "HOST:PORT for the MySQL protocol")
+		f.StringVar(&cfg.HTTP, "http", cfg.HTTP, "HOST:PORT for /metrics and /healthz")
+		f.StringVar(&cfg.Cell, "cell", cfg.Cell, "cell of this gateway")
+		etcdFlags(f, &cfg.Etcd, &cfg.Prefix)
+		f.StringVar(&cfg.CredentialsFile, "credentials", cfg.CredentialsFile, "file with the accounts on the servers")
+		f.StringVar(&cfg.Version, "server-version", cfg.Version, "version announced to clients (default: that of the servers)")
+		f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "most client connections")
+		f.IntVar(&cfg.PoolSize, "pool-size", cfg.PoolSize, "most connections to each server")
+		f.DurationVar(&cfg.PoolWait, "pool-wait", cfg.PoolWait, "how long a statement waits for one of them")
+		f.DurationVar(&cfg.PoolIdle, "pool-idle", cfg.PoolIdle, "how long an unused one stays open")
+		f.IntVar(&cfg.MaxPacket, "max-packet", cfg.MaxPacket, "most bytes of a command or row")
+		f.IntVar(&cfg.MergeRows, "merge-rows", cfg.MergeRows, "most rows that a statement over several shards may hold in memory")
+		f.IntVar(&cfg.MergeBytes, "merge-bytes", cfg.MergeBytes, "most bytes that it may hold")
+		f.DurationVar(&cfg.WaitPrimary, "wait-primary", cfg.WaitPrimary, "how long statements wait for a shard without primary")
+		f.DurationVar(&cfg.WriteTimeout, "write-timeout", cfg.WriteTimeout, "after which a client that does not read its results is cut off")
+		f.StringVar(&cfg.TLSCert, "tls-cert", cfg.TLSCert, "certificate (PEM) for clients")
+		f.StringVar(&cfg.TLSKey, "tls-key", cfg.TLSKey, "its key (PEM)")
+	}, func() error { return cfg.Validate() }, func(ctx context.Context, log *slog.Logger) error { return gateway.Run(ctx, cfg, log) })
+}
