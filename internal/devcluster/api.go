@@ -75,6 +75,16 @@ func serverAnswers(ctx context.Context, p *process) error {
 	return nil
 }
 
+// startServer asks an agent to start its server; it returns when the server greets.
+func startServer(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithTimeout(ctx, serverTime)
+	defer cancel()
+	if _, err := agentOf(p).StartServer(ctx, connect.NewRequest(&tabletv1.StartServerRequest{})); err != nil {
+		return fmt.Errorf("start the server of %s: %w", p.Tablet, err)
+	}
+	return nil
+}
+
 // etcdAnswers asks etcd's own health page.
 func etcdAnswers(ctx context.Context, p *process) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)

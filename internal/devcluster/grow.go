@@ -94,7 +94,7 @@ func (st *starter) startNew(ctx context.Context, first int) error {
 			return err
 		}
 	}
-	if err := st.await(ctx, serversTime, added, "the server answers", serverAnswers); err != nil {
+	if err := st.awaitServers(ctx, added); err != nil {
 		return err
 	}
 	st.say("%d servers run", len(added))
@@ -183,7 +183,7 @@ func (st *starter) awaitRole(ctx context.Context, p *process) error {
 	case RoleControl:
 		return st.await(ctx, roleTime, all, "control answers", func(ctx context.Context, p *process) error { return newAPI(addr(p)).ready(ctx) })
 	case RoleTablet:
-		return st.await(ctx, serversTime, all, "the server answers", serverAnswers)
+		return st.awaitServers(ctx, all)
 	default:
 		return st.awaitShards(ctx)
 	}
@@ -199,12 +199,8 @@ func (st *starter) restartServer(ctx context.Context, name, bin string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*serverTime)
 	defer cancel()
-	agent := agentOf(p)
-	if _, err := agent.StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{})); err != nil {
+	if _, err := agentOf(p).StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{})); err != nil {
 		return fmt.Errorf("stop the server of %s: %w", p.Tablet, err)
-	}
-	if _, err := agent.StartServer(ctx, connect.NewRequest(&tabletv1.StartServerRequest{})); err != nil {
-		return fmt.Errorf("start the server of %s: %w", p.Tablet, err)
 	}
 	if err := st.awaitRole(ctx, p); err != nil {
 		return err

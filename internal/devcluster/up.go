@@ -133,7 +133,7 @@ func (st *starter) up(ctx context.Context, o Options) error {
 	if err := st.createKeyspaces(ctx, api); err != nil {
 		return err
 	}
-	if err := st.await(ctx, serversTime, s.byRole(RoleTablet), "the server answers", serverAnswers); err != nil {
+	if err := st.awaitServers(ctx, s.byRole(RoleTablet)); err != nil {
 		return err
 	}
 	st.say("%d servers run (%s)", len(s.byRole(RoleTablet)), s.Flavor)
@@ -272,6 +272,23 @@ func (st *starter) await(ctx context.Context, limit time.Duration, all []*proces
 		})
 	}
 	return g.Wait()
+}
+
+// awaitServers waits until the servers of some agents answer. A server that `down` stopped stays stopped when its agent starts
+// again, until somebody says otherwise: here.
+func (st *starter) awaitServers(ctx context.Context, tablets []*process) error {
+	return st.await(ctx, serversTime, tablets, "the server answers", func(ctx context.Context, p *process) error {
+		s, err := agentStatus(ctx, p)
+		if err != nil {
+			return err
+		}
+		if srv := s.GetServer(); srv.Running != nil && !srv.GetRunning() {
+			if err := startServer(ctx, p); err != nil {
+				return err
+			}
+		}
+		return serverAnswers(ctx, p)
+	})
 }
 
 func addr(p *process) string { return fmt.Sprintf("127.0.0.1:%d", p.Port) }
