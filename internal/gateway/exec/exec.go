@@ -23,7 +23,8 @@ type ShardRef struct{ Keyspace, Shard string }
 // Query is one statement for one shard.
 type Query struct {
 	SQL     []byte
-	Write   bool // changes rows or locks them: only the primary will do
+	Write   bool // changes rows
+	Lock    bool // locks rows without changing them: only the primary will do, inside a transaction
 	MaxRows int  // the caller reads no more rows than this; 0: all
 }
 
@@ -55,6 +56,9 @@ type Session interface {
 	MariaDB() bool
 }
 
+// FoundRows is implemented by sessions that answer FOUND_ROWS() after SQL_CALC_FOUND_ROWS.
+type FoundRows interface{ SetFoundRows(n uint64) }
+
 // Rows is the answer of one shard. It must be closed; Close reads what is left.
 type Rows interface {
 	Columns() []wire.Column
@@ -82,9 +86,11 @@ type Input struct {
 
 // run is one execution.
 type run struct {
-	in   Input
-	s    Session
-	held held
+	in     Input
+	s      Session
+	held   held
+	found  uint64 // rows without the LIMIT, when counts is set
+	counts bool
 }
 
 // Run executes a plan. For a statement that returns rows the OK carries only status, warnings and info; for a write
@@ -94,6 +100,9 @@ func Run(ctx context.Context, p *plan.Plan, in Input, s Session, sink Sink) (wir
 	defer cancel()
 	r := &run{in: in, s: s, held: held{limits: s.Limits()}}
 	ok, err := r.root(ctx, p, sink)
+	if f, is := s.(FoundRows); is && err == nil && r.counts {
+		f.SetFoundRows(r.found)
+	}
 	if err == nil && ok.Warnings > 0 {
 		s.AddWarnings(ok.Warnings)
 	}
@@ -113,6 +122,8 @@ func (r *run) root(ctx context.Context, p *plan.Plan, sink Sink) (wire.OK, error
 		return r.change(ctx, x)
 	case *plan.Broadcast:
 		return r.broadcast(ctx, x)
+	case *plan.Lines:
+		return lines(x, sink)
 	case *plan.NextValue:
 		return r.nextValue(ctx, x, sink)
 	case *plan.Route:
@@ -146,6 +157,20 @@ func fastRoute(p *plan.Plan) *plan.Route {
 	return out
 }
 
+// lines sends text that is part of the plan.
+func lines(l *plan.Lines, sink Sink) (wire.OK, error) {
+	col := wire.Column{Name: l.Name, Charset: uint16(wire.CharsetUTF8MB4), Length: 1 << 16, Type: wire.TypeVarString, Decimals: 31}
+	if err := sink.Columns([]wire.Column{col}); err != nil {
+		return wire.OK{}, err
+	}
+	for _, text := range l.Text {
+		if err := sink.Row([][]byte{[]byte(text)}); err != nil {
+			return wire.OK{}, err
+		}
+	}
+	return wire.OK{}, nil
+}
+
 // stream is an answer on its way up the tree.
 type stream interface {
 	Columns() []wire.Column
@@ -175,7 +200,12 @@ func (r *run) open(ctx context.Context, op plan.Op) (stream, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &limited{stream: in, skip: x.Offset, left: x.Count, all: x.CalcFound}, nil
+		l := &limited{stream: in, skip: x.Offset, left: x.Count}
+		if x.CalcFound {
+			l.found = &r.found
+			r.counts = true
+		}
+		return l, nil
 	case *plan.Strip:
 		in, err := r.open(ctx, x.Input)
 		if err != nil {

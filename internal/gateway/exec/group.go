@@ -164,6 +164,8 @@ func (g *grouping) add(a *plan.Agg, acc *accumulator, row [][]byte) error {
 		acc.count += n
 	case plan.AggSum:
 		return g.sum(a, acc, v)
+	case plan.AggConcat:
+		return g.concat(acc, v)
 	case plan.AggMin, plan.AggMax:
 		return g.addExtreme(a, acc, row)
 	case plan.AggBitAnd, plan.AggBitOr, plan.AggBitXor:
@@ -188,6 +190,18 @@ func (acc *accumulator) addBits(kind plan.AggKind, n uint64) {
 		acc.bits ^= n
 	}
 	acc.any = true
+}
+
+// concat joins the texts of the shards.
+func (g *grouping) concat(acc *accumulator, v []byte) error {
+	if acc.any {
+		acc.best = append(acc.best, ',')
+	} else {
+		acc.best = []byte{}
+	}
+	acc.any = true
+	acc.best = append(acc.best, v...)
+	return g.run.held.add(0, len(v)+1)
 }
 
 // addExtreme keeps the least or greatest value; among equals the first.
@@ -285,7 +299,7 @@ func (g *grouping) result(a *plan.Agg, acc *accumulator, decimals int) (out []by
 		out, ok, err = acc.avg.Append(nil, decimals)
 	case plan.AggAvgDistinct:
 		return g.averageDistinct(acc, a, decimals)
-	case plan.AggMin, plan.AggMax:
+	case plan.AggMin, plan.AggMax, plan.AggConcat:
 		if acc.any {
 			out = acc.best
 		}

@@ -24,7 +24,7 @@ func (r *run) openRoute(ctx context.Context, route *plan.Route, plus uint64) (st
 	if err != nil {
 		return nil, err
 	}
-	c := &concat{run: r, write: route.Write || route.Lock, targets: targets, opened: make([]*opening, len(targets))}
+	c := &concat{run: r, lock: route.Lock, targets: targets, opened: make([]*opening, len(targets))}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	for i := range min(len(targets), maxParallel) {
 		c.start(i)
@@ -48,7 +48,7 @@ type concat struct {
 	run     *run
 	ctx     context.Context
 	cancel  context.CancelFunc
-	write   bool
+	lock    bool
 	targets []target
 	opened  []*opening
 	next    int // the shard after the current
@@ -66,7 +66,7 @@ func (c *concat) start(i int) {
 	t := c.targets[i]
 	go func() {
 		defer close(o.done)
-		o.rows, o.err = c.run.s.Query(c.ctx, t.shard, Query{SQL: t.sql, Write: c.write})
+		o.rows, o.err = c.run.s.Query(c.ctx, t.shard, Query{SQL: t.sql, Lock: c.lock})
 	}()
 }
 
@@ -134,13 +134,13 @@ func (c *concat) Close() error {
 }
 
 // openAll asks all shards of a route and returns when each has begun to answer. On an error all are closed.
-func (r *run) openAll(ctx context.Context, targets []target, write bool) ([]Rows, error) {
+func (r *run) openAll(ctx context.Context, targets []target, lock bool) ([]Rows, error) {
 	rows := make([]Rows, len(targets))
 	var g errgroup.Group
 	g.SetLimit(maxParallel)
 	for i, t := range targets {
 		g.Go(func() (err error) {
-			rows[i], err = r.s.Query(ctx, t.shard, Query{SQL: t.sql, Write: write})
+			rows[i], err = r.s.Query(ctx, t.shard, Query{SQL: t.sql, Lock: lock})
 			return err
 		})
 	}

@@ -170,6 +170,7 @@ var queries = []string{
 	"SELECT a FROM orders UNION ALL SELECT label FROM item",
 	"SELECT b FROM orders UNION SELECT qty FROM item ORDER BY b LIMIT 8",
 	"SELECT a FROM orders UNION SELECT label FROM item",
+	"SELECT GROUP_CONCAT(qty) FROM item WHERE customer_id = 3", "SELECT LENGTH(GROUP_CONCAT(label)) FROM item", "SELECT label, GROUP_CONCAT(label) FROM item GROUP BY label",
 	"SELECT 1, 'x'", "SELECT * FROM country ORDER BY id",
 	"SELECT id FROM orders WHERE customer_id = NULL", "SELECT COUNT(*) FROM orders WHERE customer_id = NULL",
 	"SELECT * FROM orders ORDER BY id LIMIT 0",

@@ -10,23 +10,34 @@ import (
 // limited skips rows and ends early.
 type limited struct {
 	stream
-	skip, left int64 // left < 0: no limit
-	all        bool
+	skip, left int64   // left < 0: no limit
+	found      *uint64 // counts all rows of the input, if set
+}
+
+// input goes to the next row of the input and counts it.
+func (l *limited) input() bool {
+	ok := l.stream.Next()
+	if ok && l.found != nil {
+		*l.found++
+	}
+	return ok
 }
 
 func (l *limited) Next() bool {
 	for ; l.skip > 0; l.skip-- {
-		if !l.stream.Next() {
+		if !l.input() {
 			return false
 		}
 	}
 	if l.left == 0 {
+		for l.found != nil && l.input() {
+		}
 		return false
 	}
 	if l.left > 0 {
 		l.left--
 	}
-	return l.stream.Next()
+	return l.input()
 }
 
 // stripped drops the columns that were added for merging.

@@ -15,10 +15,8 @@ type analysis struct {
 	b     *builder
 	insts []*inst
 	top   *block       // of the outermost SELECT; nil when the statement is a set operation
-	arms  []arm        // of a set operation at the top
 	scope *scope       // of the outermost SELECT
 	busy  []*parse.CTE // being expanded: a reference to one of these is recursive
-	cols  []*parse.ColumnRef
 }
 
 // arm is one SELECT of a set operation.

@@ -250,6 +250,17 @@ func assigns(set []parse.Assignment, columns []string) bool {
 	return false
 }
 
+// newValue is the expression that a column is set to; nil when it keeps its value.
+func newValue(set []parse.Assignment, column string, ed *editor) *Text {
+	var out *Text
+	for _, s := range set {
+		if strings.EqualFold(s.Column.Name.Name, column) {
+			out = ed.compile(s.Value.Range())
+		}
+	}
+	return out
+}
+
 // keeping puts the maintenance of lookup rows around the change.
 func (c *change) keeping(r *Route, kept []vschema.ColumnVindex, set []parse.Assignment, ed *editor) (Op, error) {
 	t := c.sc.insts[0]
@@ -269,7 +280,7 @@ func (c *change) keeping(r *Route, kept []vschema.ColumnVindex, set []parse.Assi
 		if !ok {
 			continue
 		}
-		o := Owned{Vindex: lk, Table: cv.Lookup, Columns: cv.Columns}
+		op.Owned = append(op.Owned, Owned{Vindex: lk, Table: cv.Lookup, Columns: cv.Columns})
 		for _, name := range cv.Columns {
 			column(name)
 		}
@@ -277,21 +288,13 @@ func (c *change) keeping(r *Route, kept []vschema.ColumnVindex, set []parse.Assi
 			if set == nil {
 				continue
 			}
-			var value *Text
-			for _, s := range set {
-				if strings.EqualFold(s.Column.Name.Name, name) {
-					value = ed.compile(s.Value.Range())
-				}
-			}
+			value := newValue(set, name, ed)
 			if value == nil {
 				column(name)
 				continue
 			}
-			read.add(piece{kind: pieceFixed, fixed: lead + "("})
-			read.append(value)
-			read.add(piece{kind: pieceFixed, fixed: ")"})
+			read.append(wrap(lead+"(", value, ")"))
 		}
-		op.Owned = append(op.Owned, o)
 	}
 	read.add(piece{kind: pieceFixed, fixed: " FROM "})
 	read.append(ed.compile(t.ref.Span))

@@ -154,7 +154,7 @@ func (l *Limit) line() string {
 	return out
 }
 
-var aggNames = [...]string{"", "any", "count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "count_distinct", "sum_distinct", "avg_distinct"}
+var aggNames = [...]string{"", "any", "count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "count_distinct", "sum_distinct", "avg_distinct", "concat"}
 
 func (g *Group) line() string {
 	out := "Group"
@@ -209,6 +209,8 @@ func (c *Change) line() string {
 func (b *Broadcast) line() string {
 	return "Broadcast to " + strings.Join(b.Keyspaces, ", ") + ": " + b.Text.String()
 }
+
+func (l *Lines) line() string { return fmt.Sprintf("Lines %d", len(l.Text)) }
 
 func (n *NextValue) line() string {
 	return fmt.Sprintf("NextValue %d of %s", n.Count, n.Sequence)

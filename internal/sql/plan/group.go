@@ -27,7 +27,7 @@ type pendingAgg struct {
 // mergeKinds are the aggregates that can be made from partial values.
 var mergeKinds = map[string]AggKind{
 	"COUNT": AggCount, "SUM": AggSum, "MIN": AggMin, "MAX": AggMax, "AVG": AggAvg,
-	"BIT_AND": AggBitAnd, "BIT_OR": AggBitOr, "BIT_XOR": AggBitXor,
+	"GROUP_CONCAT": AggConcat, "BIT_AND": AggBitAnd, "BIT_OR": AggBitOr, "BIT_XOR": AggBitXor,
 }
 
 // grouped plans a SELECT with grouping or aggregates over shards.
@@ -176,7 +176,7 @@ func (g *grouper) aggregate(e parse.Expr, item int) error {
 		return nil
 	}
 	kind, ok := mergeKinds[f.Name]
-	if !ok || f.ReservedArg || len(f.Args) == 0 && !f.Star {
+	if !ok || f.ReservedArg || len(f.OrderBy) > 0 || len(f.Args) == 0 && !f.Star {
 		return errcode.New(errcode.AggregateScatter, f.Name+"()")
 	}
 	p := pendingAgg{kind: kind, item: item, weight: -1, sum: -1, count: -1}

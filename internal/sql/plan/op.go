@@ -93,6 +93,7 @@ const (
 	AggCountDistinct // from the columns Args
 	AggSumDistinct
 	AggAvgDistinct
+	AggConcat // texts joined by commas, as GROUP_CONCAT without an order does
 )
 
 // Agg merges one column of a Group.
@@ -229,6 +230,15 @@ type Broadcast struct {
 
 // Inputs implements Op.
 func (*Broadcast) Inputs() []Op { return nil }
+
+// Lines answers with rows of one text column that are part of the plan.
+type Lines struct {
+	Name string
+	Text []string
+}
+
+// Inputs implements Op.
+func (*Lines) Inputs() []Op { return nil }
 
 // NextValue takes values from a sequence.
 type NextValue struct {

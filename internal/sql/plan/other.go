@@ -119,6 +119,9 @@ func (b *builder) explain(x *parse.ExplainStmt) (*Plan, error) {
 		}
 		return b.onKeyspace(x.Table.Schema.Name, Show, "every shard gives the same answer")
 	}
+	if x.Format == "PELORUS" {
+		return b.explainPlan(x)
+	}
 	inner, err := b.statement(x.Stmt)
 	if err != nil || inner.Fast == nil {
 		return b.explainAny(x)
@@ -129,6 +132,20 @@ func (b *builder) explain(x *parse.ExplainStmt) (*Plan, error) {
 		p.Class = inner.Class
 	}
 	return p, nil
+}
+
+// explainPlan answers EXPLAIN FORMAT=PELORUS with the plan itself; no server is asked.
+func (b *builder) explainPlan(x *parse.ExplainStmt) (*Plan, error) {
+	sub := &builder{src: b.src, slots: b.slots, env: b.env, part: x.BodySpan}
+	inner, err := sub.statement(x.Stmt)
+	if err != nil {
+		return nil, err
+	}
+	b.seen = sub.seen
+	inner.Tables = b.tableNames()
+	inner.Guards = sub.guards
+	lines := strings.Split(strings.TrimSuffix(inner.Explain(), "\n"), "\n")
+	return &Plan{Class: Show, Root: &Lines{Name: "plan", Text: lines}, NoCache: true, Way: "push", Reason: "no server is asked"}, nil
 }
 
 // explainAny explains a statement of several shards on one of them.

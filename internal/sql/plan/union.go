@@ -90,16 +90,9 @@ func (b *builder) unionPlan(a *analysis, q parse.Query, v *verdict, ed *editor) 
 	if op.With != nil {
 		return nil, errcode.New(errcode.Unsupported, "WITH before an ordered or distinct set operation over several shards", "move the WITH into the parts")
 	}
-	names := make([]string, 0, len(list[0].Items))
-	for _, it := range list[0].Items {
-		if it.Star {
-			return nil, errcode.New(errcode.Unsupported, "* in an ordered or distinct set operation over several shards", "name the columns")
-		}
-		name := it.Alias.Name
-		if name == "" {
-			name = parse.ColumnName(b.src, it, b.env.Mode)
-		}
-		names = append(names, name)
+	names, err := b.resultNames(list[0])
+	if err != nil {
+		return nil, err
 	}
 	w := &wrapper{b: b, names: names}
 	for i := range names {
@@ -118,7 +111,6 @@ func (b *builder) unionPlan(a *analysis, q parse.Query, v *verdict, ed *editor) 
 	}
 	var lim *Limit
 	if limit != nil {
-		var err error
 		if lim, err = b.readLimit(limit); err != nil {
 			return nil, err
 		}
@@ -141,6 +133,22 @@ func (b *builder) unionPlan(a *analysis, q parse.Query, v *verdict, ed *editor) 
 		root = lim
 	}
 	return &Plan{Root: &Strip{Input: root, Hidden: r.Hidden}, Way: "merge", Reason: v.reason}, nil
+}
+
+// resultNames are the names that a set operation takes from its first SELECT.
+func (b *builder) resultNames(sel *parse.SelectStmt) ([]string, error) {
+	names := make([]string, 0, len(sel.Items))
+	for _, it := range sel.Items {
+		if it.Star {
+			return nil, errcode.New(errcode.Unsupported, "* in an ordered or distinct set operation over several shards", "name the columns")
+		}
+		name := it.Alias.Name
+		if name == "" {
+			name = parse.ColumnName(b.src, it, b.env.Mode)
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // wrapper puts a SELECT with sort keys around a query.
