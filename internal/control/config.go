@@ -106,10 +106,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer cancel()
 	wg.Go(func() { watch.Run(ctx) })
 
-	srv := New(Parts{
-		Topo: tp, Fleet: watch, Agents: dialer, Log: log, Token: token,
-		Reparenter: &reparent.Reparenter{Topo: tp, Agents: dialer, Owner: name, Log: log},
-	})
+	reparenter := &reparent.Reparenter{Topo: tp, Agents: dialer, Owner: name, Log: log}
+	wg.Go(func() { reparenter.Run(ctx) })
+	srv := New(Parts{Topo: tp, Fleet: watch, Agents: dialer, Log: log, Token: token, Reparenter: reparenter})
 	log.InfoContext(ctx, "control ready", "listen", ln.Addr().String(), "name", name)
 	if err := obs.Serve(ctx, ln, srv.Handler()); err != nil {
 		return fmt.Errorf("control: serve on %s: %w", cfg.Listen, err)

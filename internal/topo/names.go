@@ -170,6 +170,7 @@ const (
 	tabletsPrefix   = "tablets/"
 	usersPrefix     = "users/"
 	locksPrefix     = "locks/"
+	reparentsPrefix = "reparents/"
 	routingRulesKey = "routing_rules"
 	recordSuffix    = "/record"
 )
@@ -190,6 +191,9 @@ func tabletKey(keyspace, shard, alias string) string {
 func locatorKey(alias string) string { return tabletsPrefix + alias }
 func userKey(name string) string     { return usersPrefix + name }
 func lockKey(name string) string     { return locksPrefix + name }
+func reparentKey(keyspace, shard string) string {
+	return reparentsPrefix + keyspace + "/" + shard
+}
 
 // keyKind says what record a key below a keyspace holds.
 type keyKind uint8

@@ -233,6 +233,31 @@ func (t *Topo) DeleteShard(ctx context.Context, keyspace, shard string, rev int6
 	return t.remove(ctx, "shard "+keyspace+"/"+shard, shardKey(keyspace, shard), rev)
 }
 
+// MarkReparent writes, while the lock is held, that a shard's servers are about to be fenced or cut off.
+func (t *Topo) MarkReparent(ctx context.Context, rec *topov1.Reparent, held Cmp) error {
+	op, err := encode(reparentKey(rec.GetKeyspace(), rec.GetShard()), rec)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Txn(ctx, []Cmp{held}, []Op{op}); err != nil {
+		return fmt.Errorf("mark the reparent of %s/%s: %w", rec.GetKeyspace(), rec.GetShard(), err)
+	}
+	return nil
+}
+
+// UnmarkReparent takes the mark away, while the lock is held.
+func (t *Topo) UnmarkReparent(ctx context.Context, keyspace, shard string, held Cmp) error {
+	if _, err := t.Txn(ctx, []Cmp{held}, []Op{{Key: reparentKey(keyspace, shard), Delete: true}}); err != nil {
+		return fmt.Errorf("unmark the reparent of %s/%s: %w", keyspace, shard, err)
+	}
+	return nil
+}
+
+// Reparents returns the marks of all shards whose reparent is under way or was left in the middle.
+func (t *Topo) Reparents(ctx context.Context) ([]*topov1.Reparent, error) {
+	return listRecords[topov1.Reparent](ctx, t, "reparents", reparentsPrefix)
+}
+
 // VSchema returns a keyspace's vschema and its revision.
 func (t *Topo) VSchema(ctx context.Context, keyspace string) (*topov1.VSchema, int64, error) {
 	rec := new(topov1.VSchema)

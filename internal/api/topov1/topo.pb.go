@@ -731,6 +731,86 @@ func (x *Cell) GetName() string {
 	return ""
 }
 
+// Reparent marks a shard whose servers are being fenced or cut off for a change of its primary, so that another control
+// node can give back what was taken if the first one dies. Written only by the holder of the shard's lock.
+type Reparent struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Keyspace *string                `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
+	Shard    *string                `protobuf:"bytes,2,opt,name=shard" json:"shard,omitempty"`
+	// term is the reign that was to end. If the shard's record is still of this term, it goes on.
+	Term *uint64 `protobuf:"varint,3,opt,name=term" json:"term,omitempty"`
+	// owner is the control node that began.
+	Owner         *string                `protobuf:"bytes,4,opt,name=owner" json:"owner,omitempty"`
+	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt" json:"started_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reparent) Reset() {
+	*x = Reparent{}
+	mi := &file_pelorus_topo_v1_topo_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reparent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reparent) ProtoMessage() {}
+
+func (x *Reparent) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_topo_v1_topo_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reparent.ProtoReflect.Descriptor instead.
+func (*Reparent) Descriptor() ([]byte, []int) {
+	return file_pelorus_topo_v1_topo_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Reparent) GetKeyspace() string {
+	if x != nil && x.Keyspace != nil {
+		return *x.Keyspace
+	}
+	return ""
+}
+
+func (x *Reparent) GetShard() string {
+	if x != nil && x.Shard != nil {
+		return *x.Shard
+	}
+	return ""
+}
+
+func (x *Reparent) GetTerm() uint64 {
+	if x != nil && x.Term != nil {
+		return *x.Term
+	}
+	return 0
+}
+
+func (x *Reparent) GetOwner() string {
+	if x != nil && x.Owner != nil {
+		return *x.Owner
+	}
+	return ""
+}
+
+func (x *Reparent) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
 var File_pelorus_topo_v1_topo_proto protoreflect.FileDescriptor
 
 const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
@@ -788,7 +868,14 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	"\tkeyspaces\x18\x05 \x03(\tR\tkeyspaces\x12\x1b\n" +
 	"\tread_only\x18\x06 \x01(\bR\breadOnly\"\x1a\n" +
 	"\x04Cell\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name*\xd4\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xa1\x01\n" +
+	"\bReparent\x12\x1a\n" +
+	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x14\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\x129\n" +
+	"\n" +
+	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt*\xd4\x01\n" +
 	"\n" +
 	"TabletType\x12\x1b\n" +
 	"\x17TABLET_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -819,7 +906,7 @@ func file_pelorus_topo_v1_topo_proto_rawDescGZIP() []byte {
 }
 
 var file_pelorus_topo_v1_topo_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pelorus_topo_v1_topo_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_pelorus_topo_v1_topo_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pelorus_topo_v1_topo_proto_goTypes = []any{
 	(TabletType)(0),               // 0: pelorus.topo.v1.TabletType
 	(Durability)(0),               // 1: pelorus.topo.v1.Durability
@@ -831,21 +918,23 @@ var file_pelorus_topo_v1_topo_proto_goTypes = []any{
 	(*RoutingRules)(nil),          // 7: pelorus.topo.v1.RoutingRules
 	(*User)(nil),                  // 8: pelorus.topo.v1.User
 	(*Cell)(nil),                  // 9: pelorus.topo.v1.Cell
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Reparent)(nil),              // 10: pelorus.topo.v1.Reparent
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_pelorus_topo_v1_topo_proto_depIdxs = []int32{
 	1,  // 0: pelorus.topo.v1.Keyspace.durability:type_name -> pelorus.topo.v1.Durability
-	10, // 1: pelorus.topo.v1.Keyspace.created_at:type_name -> google.protobuf.Timestamp
-	10, // 2: pelorus.topo.v1.Shard.primary_since:type_name -> google.protobuf.Timestamp
-	10, // 3: pelorus.topo.v1.Shard.created_at:type_name -> google.protobuf.Timestamp
+	11, // 1: pelorus.topo.v1.Keyspace.created_at:type_name -> google.protobuf.Timestamp
+	11, // 2: pelorus.topo.v1.Shard.primary_since:type_name -> google.protobuf.Timestamp
+	11, // 3: pelorus.topo.v1.Shard.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 4: pelorus.topo.v1.Tablet.type:type_name -> pelorus.topo.v1.TabletType
-	10, // 5: pelorus.topo.v1.Tablet.registered_at:type_name -> google.protobuf.Timestamp
-	10, // 6: pelorus.topo.v1.VSchema.updated_at:type_name -> google.protobuf.Timestamp
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 5: pelorus.topo.v1.Tablet.registered_at:type_name -> google.protobuf.Timestamp
+	11, // 6: pelorus.topo.v1.VSchema.updated_at:type_name -> google.protobuf.Timestamp
+	11, // 7: pelorus.topo.v1.Reparent.started_at:type_name -> google.protobuf.Timestamp
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_topo_v1_topo_proto_init() }
@@ -859,7 +948,7 @@ func file_pelorus_topo_v1_topo_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_topo_v1_topo_proto_rawDesc), len(file_pelorus_topo_v1_topo_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

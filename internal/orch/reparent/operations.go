@@ -62,18 +62,23 @@ func (r *Reparenter) Planned(ctx context.Context, keyspace, shard string, opts O
 	}); err != nil {
 		return o.result(err)
 	}
+	if err := o.mark(ctx); err != nil {
+		return o.result(err)
+	}
 	if err := o.demote(ctx, plan); err != nil {
-		_ = o.undoDemote(plan) // its own failure is in the steps and in the log
+		o.unmark(o.undoDemote(plan))
 		return o.result(err)
 	}
 	swapped, err := o.swap(ctx, plan)
 	if err != nil {
 		if swapped == no {
-			_ = o.undoDemote(plan)
+			o.unmark(o.undoDemote(plan))
 		}
 		return o.result(err)
 	}
-	return o.result(o.establish(plan))
+	err = o.establish(plan)
+	o.unmark(nil)
+	return o.result(err)
 }
 
 // demote fences the old primary and lets the new one reach its last position.
@@ -144,21 +149,26 @@ func (r *Reparenter) Emergency(ctx context.Context, keyspace, shard string, opts
 		_, err := recovery.Emergency(o.seen, recovery.Evidence{}, opts.NewPrimary, opts.Force)
 		return o.result(err)
 	}
+	if err := o.mark(ctx); err != nil {
+		return o.result(err)
+	}
 	ev := o.revoke(ctx)
 	plan, err := recovery.Emergency(o.seen, ev, opts.NewPrimary, opts.Force)
 	if err != nil {
-		o.restore(ev)
+		o.unmark(o.restore())
 		return o.result(err)
 	}
 	o.notes(plan)
 	swapped, err := o.swap(ctx, plan)
 	if err != nil {
 		if swapped == no {
-			o.restore(ev)
+			o.unmark(o.restore())
 		}
 		return o.result(err)
 	}
-	return o.result(o.establish(plan))
+	err = o.establish(plan)
+	o.unmark(nil)
+	return o.result(err)
 }
 
 // revoke makes it impossible for the old primary to have another commit acknowledged, and says what everybody has.
@@ -232,24 +242,31 @@ func (o *run) stopReceiver(ctx context.Context, alias string, demoted *string) r
 }
 
 // restore starts the receivers again that were stopped or may have been, and gives the old primary its reign back if it was
-// fenced: an emergency reparent that is refused leaves nothing behind.
-func (o *run) restore(ev recovery.Evidence) {
-	aliases := make([]string, 0, len(ev.Stopped))
-	for alias := range ev.Stopped {
-		if o.seen.Tablets[alias].Status != nil {
+// fenced: an emergency reparent that is refused leaves nothing behind. Agents that did not answer before were not touched;
+// the failure of one that did keeps the mark, and FinishInterrupted tries again.
+func (o *run) restore() error {
+	var mu sync.Mutex
+	var errs []error
+	old := o.seen.Record.GetPrimary()
+	aliases := make([]string, 0, len(o.seen.Tablets))
+	for alias, t := range o.seen.Tablets {
+		if alias != old && t.Status != nil {
 			aliases = append(aliases, alias)
 		}
 	}
 	each(aliases, func(alias string) {
-		// The error is in the steps and in the log; the agent itself follows the record again.
-		_ = o.step("start receiver", alias, "it follows the old primary again", func() error {
+		err := o.step("start receiver", alias, "it follows the old primary again", func() error {
 			_, err := o.agent(alias).StartReceiver(o.finish, connect.NewRequest(&tabletv1.StartReceiverRequest{Term: o.seen.Record.Term}))
 			return err
 		})
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
 	})
-	if t, ok := o.seen.Tablets[o.seen.Record.GetPrimary()]; ok && t.Status != nil {
-		_ = o.undoDemote(recovery.Plan{Old: o.seen.Record.GetPrimary()})
+	if t, ok := o.seen.Tablets[old]; ok && t.Status != nil {
+		errs = append(errs, o.undoDemote(recovery.Plan{Old: old}))
 	}
+	return errors.Join(errs...)
 }
 
 // tabletType is the type that the topology gives a tablet under a plan.

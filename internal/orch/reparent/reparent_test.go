@@ -90,6 +90,9 @@ func (f *fixture) record(t *testing.T) *topov1.Shard {
 // wantReign checks that the record and all servers agree on who reigns.
 func (f *fixture) wantReign(t *testing.T, alias string, term uint64, except ...string) {
 	t.Helper()
+	if marks, err := f.topo.Reparents(t.Context()); err != nil || len(marks) != 0 {
+		t.Errorf("marks left: %v, %v", marks, err)
+	}
 	if rec := f.record(t); rec.GetPrimary() != alias || rec.GetTerm() != term {
 		t.Errorf("the record says %s in term %d, want %s in term %d", rec.GetPrimary(), rec.GetTerm(), alias, term)
 	}
@@ -298,6 +301,82 @@ func TestPlannedAfterAnInterruptedOne(t *testing.T) {
 	_, err = f.rep.Planned(t.Context(), "shop", "0", reparent.Options{NewPrimary: b})
 	must(t, err)
 	f.wantReign(t, b, 2)
+}
+
+// TestControlNodeDies interrupts operations as the death of their control node does: at some write of the topology nothing
+// answers any more, nobody undoes anything, and the lock ends by itself.
+func TestControlNodeDies(t *testing.T) {
+	for name, operation := range map[string]func(*fixture) error{
+		"planned": func(f *fixture) error {
+			_, err := f.rep.Planned(t.Context(), "shop", "0", reparent.Options{NewPrimary: b})
+			return err
+		},
+		"emergency": func(f *fixture) error {
+			_, err := f.rep.Emergency(t.Context(), "shop", "0", reparent.Options{NewPrimary: b})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, false)
+			// Dead at the swap: the record is not written, and the undoing reaches nobody.
+			gone := connect.NewError(connect.CodeInternal, errors.New("the control node is dead"))
+			dead := func(s *orchtest.Server) { s.Fail("UndoDemote", gone); s.Fail("StartReceiver", gone) }
+			alive := func(s *orchtest.Server) { s.Fail("UndoDemote", nil); s.Fail("StartReceiver", nil) }
+			f.store.onRecord = func(func() (int64, error)) (int64, error) { return 0, topo.ErrConflict }
+			for _, s := range []string{a, b, c} {
+				f.Do(s, dead)
+			}
+			if err := operation(f); err == nil {
+				t.Fatal("it succeeded")
+			}
+			if !f.Look(a).ReadOnly {
+				t.Fatal("the test did not interrupt it")
+			}
+			// While an agent does not answer the mark stays.
+			for _, s := range []string{a, b, c} {
+				f.Do(s, alive)
+			}
+			f.Do(c, (*orchtest.Server).Mute)
+			if f.rep.FinishInterrupted(t.Context()) == nil {
+				t.Error("it was finished without an answer of all")
+			}
+			f.Do(c, (*orchtest.Server).Unmute)
+			must(t, f.rep.FinishInterrupted(t.Context()))
+			f.wantReign(t, a, 1)
+			marks, err := f.topo.Reparents(t.Context())
+			must(t, err)
+			if len(marks) != 0 {
+				t.Errorf("marks left: %v", marks)
+			}
+		})
+	}
+}
+
+func TestFinishInterruptedLeavesOthersAlone(t *testing.T) {
+	f := newFixture(t, false)
+	lock, err := f.topo.Lock(t.Context(), reparent.LockName("shop", "0"), "at work", 5*time.Second)
+	must(t, err)
+	mark := &topov1.Reparent{Keyspace: proto.String("shop"), Shard: proto.String("0"), Term: proto.Uint64(1)}
+	must(t, f.topo.MarkReparent(t.Context(), mark, lock.Cmp()))
+	must(t, f.rep.FinishInterrupted(t.Context()))
+	if calls := f.Look(a).Calls; len(calls) != 0 {
+		t.Errorf("a reparent under way was disturbed: %v", calls)
+	}
+	// After the swap the old reign is over: only the mark goes.
+	must(t, f.topo.UpdateShard(t.Context(), "shop", "0", func(rec *topov1.Shard) error {
+		rec.Term, rec.Primary = proto.Uint64(2), proto.String(b)
+		return nil
+	}))
+	lock.Unlock()
+	must(t, f.rep.FinishInterrupted(t.Context()))
+	if calls := f.Look(a).Calls; len(calls) != 0 {
+		t.Errorf("servers were touched after the swap: %v", calls)
+	}
+	marks, err := f.topo.Reparents(t.Context())
+	must(t, err)
+	if len(marks) != 0 {
+		t.Errorf("marks left: %v", marks)
+	}
 }
 
 func TestEmergencyDeadServer(t *testing.T) {
