@@ -64,27 +64,46 @@ func (a *Agent) healthz(w http.ResponseWriter, _ *http.Request) {
 // metrics are the agent's figures for Prometheus. An unknown value leaves its series out.
 type metrics struct {
 	registry *prometheus.Registry
-	gauges   *prometheus.GaugeVec
+	gauges   map[string]*prometheus.GaugeVec
+}
+
+// gaugeHelp names the figures.
+func gaugeHelp() map[string]string {
+	return map[string]string{
+		"term":                  "Newest term of the shard that the agent has seen.",
+		"fenced":                "1 while the agent holds the server closed to writes.",
+		"server_responding":     "1 if the server answers the agent.",
+		"server_read_only":      "1 if the server is read-only.",
+		"threads_connected":     "Connections to the server.",
+		"threads_running":       "Connections that run a statement.",
+		"stuck_commits":         "Commits that wait for an acknowledgement.",
+		"disk_free_bytes":       "Free space where the server writes.",
+		"probe_seconds":         "How long the server took to tell its state.",
+		"heartbeat_lag_seconds": "Age of the newest heartbeat of the primary.",
+		"seconds_behind":        "The server's own figure of its lag.",
+		"redo_undecided":        "Transactions across shards that wait for their decision.",
+	}
 }
 
 func newMetrics(registry *prometheus.Registry, cfg Config) *metrics {
-	m := &metrics{registry: registry, gauges: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "pelorus", Subsystem: "tablet", Name: "value",
-		Help: "State of the server as its agent sees it, by name; a name that is not known is absent.",
-		ConstLabels: prometheus.Labels{
-			"tablet": cfg.Alias, "keyspace": cfg.Keyspace, "shard": cfg.Shard,
-		},
-	}, []string{"name"})}
-	registry.MustRegister(m.gauges)
+	m := &metrics{registry: registry, gauges: map[string]*prometheus.GaugeVec{}}
+	labels := prometheus.Labels{"tablet": cfg.Alias, "keyspace": cfg.Keyspace, "shard": cfg.Shard}
+	for name, help := range gaugeHelp() {
+		// A vector without labels, because only a vector can be without a value.
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "pelorus", Subsystem: "tablet", Name: name, Help: help, ConstLabels: labels}, nil)
+		registry.MustRegister(g)
+		m.gauges[name] = g
+	}
 	return m
 }
 
 // update takes the figures from a status.
 func (m *metrics) update(s *tabletv1.FullStatus) {
-	m.gauges.Reset()
 	set := func(name string, known bool, v float64) {
 		if known {
-			m.gauges.WithLabelValues(name).Set(v)
+			m.gauges[name].WithLabelValues().Set(v)
+		} else {
+			m.gauges[name].Reset()
 		}
 	}
 	srv, lag := s.GetServer(), s.GetLag()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ func TestServerOfOwn(t *testing.T) {
 			r.wait("replication", replicating(p, true))
 			replicaUntouched(s, p, r)
 			endpoints(s, p)
+			hungServer(s, r)
 			schema(s, p)
 		})
 	}
@@ -168,11 +170,46 @@ func endpoints(s *shard, m *member) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for _, want := range []string{`name="term"`, `name="server_responding"`, `tablet="` + m.cfg.Alias + `"`} {
+	for _, want := range []string{"pelorus_tablet_term{", "pelorus_tablet_server_responding{", `tablet="` + m.cfg.Alias + `"`} {
 		if !strings.Contains(string(body), want) {
 			s.t.Errorf("the metrics lack %s", want)
 		}
 	}
+}
+
+// hungServer stops a server's process for a while: its agent goes on reporting, and reports the server's state as unknown.
+func hungServer(s *shard, m *member) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	stream, err := m.client.WatchStatus(ctx, connect.NewRequest(&tabletv1.WatchStatusRequest{}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer stream.Close()
+	pid := int(m.status().GetServer().GetPid())
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGCONT)
+	silent, begin := 0, time.Now()
+	for silent < 3 && stream.Receive() {
+		st := stream.Msg().GetStatus()
+		if st.Unknowns["server"] == "" {
+			continue
+		}
+		silent++
+		if st.Server.ReadOnly != nil || st.Replication != nil || st.Term == nil {
+			s.t.Errorf("what a hung server is said to be: %v", st)
+		}
+	}
+	if silent < 3 {
+		s.t.Errorf("only %d reports about a hung server in %v: %v", silent, time.Since(begin), stream.Err())
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		s.t.Fatal(err)
+	}
+	m.wait("the server to answer again", func(st *tabletv1.FullStatus) bool { return st.GetServer().GetResponding() })
 }
 
 func schema(s *shard, m *member) {
