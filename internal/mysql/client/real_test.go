@@ -36,6 +36,7 @@ func TestRealServers(t *testing.T) {
 				{"big packets", testBigPackets},
 				{"local infile", testLocalInfile},
 				{"session", testSession},
+				{"scanner", testScanner},
 				{"cancel", testCancel},
 				{"prepared", testPrepared},
 			} {

@@ -146,6 +146,9 @@ func TestRowsRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, values) {
 		t.Errorf("text row: %v", err)
 	}
+	if got, err := ParseTextRow(p, nil); err != nil || !reflect.DeepEqual(got, values) {
+		t.Errorf("text row of an unknown number of columns: %v", err)
+	}
 	for _, n := range []int{len(values) - 1, len(values) + 1} {
 		if _, err := ParseTextRow(p, make([][]byte, n)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%d columns: %v", n, err)

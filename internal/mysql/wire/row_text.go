@@ -17,11 +17,15 @@ func AppendTextRow(dst []byte, values [][]byte) []byte {
 }
 
 // ParseTextRow reads a text row's payload into the values of into, which must be as
-// long as the result has columns; NULL is nil, the empty string is not. The values
-// are slices of payload.
+// long as the result has columns; if into is nil, the row has as many values as it
+// has. NULL is nil, the empty string is not. The values are slices of payload.
 func ParseTextRow(payload []byte, into [][]byte) ([][]byte, error) {
 	p := payload
-	for i := range into {
+	open := into == nil
+	for i := 0; i < len(into) || open && len(p) > 0; i++ {
+		if open {
+			into = append(into, nil)
+		}
 		if len(p) > 0 && p[0] == nullValue {
 			into[i] = nil
 			p = p[1:]
