@@ -191,6 +191,7 @@ func TestAnswersAreThoseOfOneServer(t *testing.T) {
 			}
 		})
 		t.Run("random", func(t *testing.T) { randomQueries(t, f, one) })
+		t.Run("tricky", func(t *testing.T) { tricky(t, f, one) })
 		t.Run("writes", func(t *testing.T) { writes(t, f, one) })
 		t.Run("lookup", func(t *testing.T) { lookups(t, f) })
 	})

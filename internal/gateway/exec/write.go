@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/mysql/value"
@@ -60,11 +61,10 @@ func (r *run) broadcast(ctx context.Context, b *plan.Broadcast) (wire.OK, error)
 			return wire.OK{}, err
 		}
 		for i := range shards {
-			rows, err := r.s.Query(ctx, ShardRef{ks, shards[i].Name}, Query{SQL: sql, Write: true})
-			if err != nil {
-				return wire.OK{}, err
+			ok, err := r.writeOne(ctx, ShardRef{ks, shards[i].Name}, sql)
+			if err != nil && i > 0 {
+				err = fmt.Errorf("shard %s/%s, after %d of %d shards were changed: %w", ks, shards[i].Name, i, len(shards), err)
 			}
-			ok, err := finishWrite(rows, nil)
 			if err != nil {
 				return wire.OK{}, err
 			}
@@ -74,6 +74,15 @@ func (r *run) broadcast(ctx context.Context, b *plan.Broadcast) (wire.OK, error)
 		}
 	}
 	return out, nil
+}
+
+// writeOne runs a write on one shard.
+func (r *run) writeOne(ctx context.Context, shard ShardRef, sql []byte) (wire.OK, error) {
+	rows, err := r.s.Query(ctx, shard, Query{SQL: sql, Write: true})
+	if err != nil {
+		return wire.OK{}, err
+	}
+	return finishWrite(rows, nil)
 }
 
 // change updates or deletes rows of a table that owns lookup vindexes.

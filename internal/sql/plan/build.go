@@ -23,6 +23,8 @@ func (b *builder) statement(stmt parse.Statement) (*Plan, error) {
 		return b.delete(x)
 	case *parse.DDLStmt:
 		return b.ddl(x)
+	case *parse.LoadDataStmt:
+		return b.load(x)
 	case *parse.ShowStmt:
 		return b.show(x)
 	case *parse.ExplainStmt:

@@ -32,6 +32,9 @@ func (b *builder) ddl(x *parse.DDLStmt) (*Plan, error) {
 		return nil
 	}
 	if x.Object == "DATABASE" || x.Object == "SCHEMA" {
+		if x.Verb == "DROP" {
+			return nil, errcode.New(errcode.Unsupported, "DROP DATABASE", "delete the keyspace with \"pelorus keyspace delete\"")
+		}
 		for _, t := range x.Tables {
 			if b.keyspace(t.Name.Name) == nil {
 				return nil, errcode.New(errcode.NoSuchKeyspace, t.Name.Name)
@@ -78,6 +81,30 @@ func (b *builder) ddl(x *parse.DDLStmt) (*Plan, error) {
 	}
 	op := &Broadcast{Keyspaces: []string{ks}, Text: (&editor{b: b}).compile(b.whole())}
 	return &Plan{Class: class, Root: op, NoCache: true, Way: "write", Reason: "a schema change concerns every shard"}, nil
+}
+
+// load plans LOAD DATA into a table whose rows are all on one shard. Into a sharded table the session itself reads
+// the file of a LOCAL one and inserts its rows.
+func (b *builder) load(x *parse.LoadDataStmt) (*Plan, error) {
+	if b.env.Replica {
+		return nil, errcode.New(errcode.NotOnReplica, "LOAD DATA")
+	}
+	i, err := b.newInst(&parse.TableRef{Span: x.Table.Span, Table: x.Table})
+	if err != nil {
+		return nil, err
+	}
+	if i.table == nil {
+		return b.anywhere(Write, "a table of the system"), nil
+	}
+	f := &Fast{Keyspace: i.table.Keyspace.Name, Kind: Unsharded, Rewrite: b.qualify(x, []*inst{i}).rewrite(b.whole())}
+	switch i.kind {
+	case instUnsharded:
+	case instPinned:
+		f.Kind, f.ID = Pinned, i.table.Pinned
+	default:
+		return nil, errcode.New(errcode.Unsupported, "LOAD DATA of a file into a sharded table", "use LOAD DATA LOCAL or INSERT")
+	}
+	return &Plan{Class: Write, Fast: f, Guards: b.guards, Way: "push", Reason: "all rows of the table are on one shard"}, nil
 }
 
 // show sends SHOW to one shard of the keyspace that it asks about.
