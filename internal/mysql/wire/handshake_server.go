@@ -366,7 +366,7 @@ func (x *exchange) full(a *Account) (bool, error) {
 	}
 	plain, err := decryptPassword(x.response, x.nonce, x.cfg.RSAKey)
 	if err != nil || len(plain) == 0 || plain[len(plain)-1] != 0 {
-		return false, nil //nolint:nilerr // bytes that do not decrypt are a wrong password
+		return false, nil // bytes that do not decrypt are a wrong password
 	}
 	return a.matches(plain[:len(plain)-1]), nil
 }

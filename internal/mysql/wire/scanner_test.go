@@ -309,21 +309,16 @@ func naive(p []byte, kind ResponseKind, caps Capability) int {
 	var packets [][]byte
 	var ends []int
 	var joined []byte
-	firstLen := []int{}
-	first := -1
 	for i := 0; len(p)-i >= headerLen; {
 		n := int(p[i]) | int(p[i+1])<<8 | int(p[i+2])<<16
 		if len(p)-i-headerLen < n {
 			break
 		}
 		joined = append(joined, p[i+headerLen:i+headerLen+n]...)
-		if first < 0 {
-			first = n
-		}
 		i += headerLen + n
 		if n < maxChunk {
-			packets, ends, firstLen = append(packets, joined), append(ends, i), append(firstLen, first)
-			joined, first = nil, -1
+			packets, ends = append(packets, joined), append(ends, i)
+			joined = nil
 		}
 	}
 	w := walker{packets: packets, kind: kind, caps: caps}
