@@ -1,17 +1,24 @@
 // Package redo is the form in which a transaction across shards is remembered on the servers, so that it is committed
 // everywhere or nowhere although any process and any server may die at any point.
 //
-// Each participant but the first has, in `_pelorus.redo` of its own shard, the statements that it ran. The first one, the
-// coordinator, has the decision in `_pelorus.decision` of its shard: the row is inserted inside the participant's own
-// transaction, so the commit of that transaction is the decision. A participant deletes its redo rows inside its
-// transaction: redo rows that are there mean "not committed here". Whoever wants to end a transaction that nobody
-// finishes inserts an "abort" decision; the row's primary key lets only one decision exist.
+// Each participant but the first has a record in `_pelorus.redo` of its own shard: the statements that it ran. The first
+// one, the coordinator, has the decision in `_pelorus.decision` of its shard: the row is inserted inside the participant's
+// own transaction, so the commit of that transaction is the decision. A participant deletes its record inside its
+// transaction as well, before the decision: a record that is there means "not committed here", and one that is locked
+// means that the transaction, or a replay of it, still lives. Whoever wants to end a transaction that nobody finishes
+// inserts an "abort" decision; the row's primary key lets only one decision exist.
 //
-// The package holds the statements and their order. It performs no I/O: the gateway writes, the agents replay.
+// A record is one row, and every access names its whole primary key: locks are on that row alone and never on the gap
+// where other transactions put theirs.
+//
+// The package holds the statements, their order and the encoding of a record. It performs no I/O: the gateway writes,
+// the agents replay.
 package redo
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -50,64 +57,91 @@ const (
 	Abort  Verdict = "abort"
 )
 
-// InsertRecord is the statement that saves a record: one row per statement, in one INSERT, so that it is all there or not.
+const (
+	redoTable     = "_pelorus.redo"
+	decisionTable = "_pelorus.decision"
+)
+
+// InsertRecord is the statement that saves a record.
 func InsertRecord(r *Record) []byte {
-	var b bytes.Buffer
-	b.WriteString("INSERT INTO _pelorus.redo (txn_id, seq, term, participant, coordinator, conn_id, coord_conn_id, db, settings, insert_id, ts_micro, statement) VALUES ")
-	for i, s := range r.Statements {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "(%s, %d, %d, %s, %s, %d, %d, %s, %s, %d, %d, %s)", hex(r.TxnID), i, r.Term, hex(r.Participant),
-			hex(r.Coordinator), r.ConnID, r.CoordConnID, hex(r.Database), hex(r.Settings), s.InsertID, s.UnixMicro, hex(string(s.SQL)))
-	}
+	packed := Pack(r.Statements)
+	b := bytes.NewBuffer(make([]byte, 0, 2*len(packed)+512))
+	fmt.Fprintf(b, "INSERT INTO "+redoTable+" (txn_id, seq, term, participant, coordinator, conn_id, coord_conn_id, db, settings, statement)"+
+		" VALUES (%s, 0, %d, %s, %s, %d, %d, %s, %s, %s)", hex(r.TxnID), r.Term, hex(r.Participant), hex(r.Coordinator), r.ConnID, r.CoordConnID,
+		hex(r.Database), hex(r.Settings), hex(packed))
 	return b.Bytes()
 }
 
-// SelectRecords lists all redo rows of a server in the order in which they are replayed. The columns are those of ReadRow.
-const SelectRecords = "SELECT txn_id, participant, coordinator, term, conn_id, coord_conn_id, db, settings, insert_id, ts_micro, statement, " +
-	"TIMESTAMPDIFF(MICROSECOND, created_at, NOW(6)) FROM _pelorus.redo ORDER BY txn_id, seq"
-
-// DeleteRecord removes a transaction's redo rows: the last thing that a participant does before it commits. The number
-// of affected rows tells a replay whether they were still there.
-func DeleteRecord(txnID string) string {
-	return "DELETE FROM _pelorus.redo WHERE txn_id = " + hex(txnID)
+// SelectHeads lists the oldest records, without their statements: txn_id, participant, coordinator, term, conn_id,
+// coord_conn_id, and the age in microseconds.
+func SelectHeads(limit int) string {
+	return fmt.Sprintf("SELECT txn_id, participant, coordinator, term, conn_id, coord_conn_id, TIMESTAMPDIFF(MICROSECOND, created_at, NOW(6))"+
+		" FROM "+redoTable+" ORDER BY created_at LIMIT %d", limit)
 }
 
-// LockRecord takes the lock on a transaction's redo rows, so that of two replays only one goes on; no rows means that
-// it is finished.
+// LockRecord locks a record and reads it: db, settings, statement (see Unpack). It does not wait: while another session
+// has the lock it fails with NoWaitMySQL or NoWaitMariaDB. No row means that the transaction is finished here.
 func LockRecord(txnID string) string {
-	return "SELECT seq FROM _pelorus.redo WHERE txn_id = " + hex(txnID) + " FOR UPDATE"
+	return "SELECT db, settings, statement FROM " + redoTable + whose(txnID) + " AND seq = 0 FOR UPDATE NOWAIT"
+}
+
+// What the servers answer to LockRecord when another session has the lock.
+const (
+	NoWaitMySQL   = 3572
+	NoWaitMariaDB = 1205
+)
+
+// DeleteRecord removes a record. Inside the participant's transaction exactly one row must be affected: none means that
+// the transaction was ended by others.
+func DeleteRecord(txnID string) string {
+	return "DELETE FROM " + redoTable + whose(txnID) + " AND seq = 0"
+}
+
+// CountRecord tells whether a participant still has the record of a transaction, locked or not.
+func CountRecord(txnID string) string {
+	return "SELECT COUNT(*) FROM " + redoTable + whose(txnID)
 }
 
 // Decide inserts a decision. A duplicate key (1062) means that it was decided before.
 func Decide(txnID string, v Verdict, participants []string) string {
-	return fmt.Sprintf("INSERT INTO _pelorus.decision (txn_id, state, participants) VALUES (%s, '%s', %s)",
+	return fmt.Sprintf("INSERT INTO "+decisionTable+" (txn_id, state, participants) VALUES (%s, '%s', %s)",
 		hex(txnID), v, hex(strings.Join(participants, ",")))
 }
 
 // SelectDecision reads a decision: no row, or one with the state.
 func SelectDecision(txnID string) string {
-	return "SELECT state FROM _pelorus.decision WHERE txn_id = " + hex(txnID)
+	return "SELECT state FROM " + decisionTable + whose(txnID)
 }
 
-// SelectOldDecisions lists decisions older than the given seconds: txn_id, state, participants.
-func SelectOldDecisions(seconds, limit int) string {
-	return fmt.Sprintf("SELECT txn_id, state, participants FROM _pelorus.decision WHERE created_at < NOW(6) - INTERVAL %d SECOND ORDER BY created_at LIMIT %d", seconds, limit)
+// SelectOldDecisions lists the oldest decisions: txn_id, state, participants (comma-separated). Only those older than the
+// age for their kind, in seconds.
+func SelectOldDecisions(commitAge, abortAge, limit int) string {
+	return fmt.Sprintf("SELECT txn_id, state, participants FROM "+decisionTable+" WHERE created_at < NOW(6) - INTERVAL %d SECOND"+
+		" AND (state = 'commit' OR created_at < NOW(6) - INTERVAL %d SECOND) ORDER BY created_at LIMIT %d",
+		min(commitAge, abortAge), abortAge, limit)
 }
 
-// Forget removes a decision, once no participant has redo rows of it.
-func Forget(txnID string) string { return "DELETE FROM _pelorus.decision WHERE txn_id = " + hex(txnID) }
+// Forget removes a decision, once no participant has a record of it.
+func Forget(txnID string) string { return "DELETE FROM " + decisionTable + whose(txnID) }
 
-// CountRecord tells whether a participant still has redo rows of a transaction.
-func CountRecord(txnID string) string {
-	return "SELECT COUNT(*) FROM _pelorus.redo WHERE txn_id = " + hex(txnID)
+// Barrier is a transaction that changes nothing. Once it is committed, all that the server showed before is acknowledged
+// as far as the shard's durability goes: a restarted server shows commits that no replica may have. The id must be
+// unused.
+func Barrier(id string) []string {
+	return []string{"BEGIN", Decide(id, Abort, nil), Forget(id), "COMMIT"}
 }
 
-// Replay lists the statements that repeat a participant's work, between BEGIN and DeleteRecord.
-func Replay(r *Record) []string {
+// SelectTransaction asks whether a connection has a transaction open that began before a record was saved: a row if so.
+// age is how long ago that was, in microseconds. The session's time zone must be SYSTEM, in which InnoDB gives its times.
+func SelectTransaction(connID uint64, ageMicros int64) string {
+	return fmt.Sprintf("SELECT trx_started FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %d"+
+		" AND TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) >= %d", connID, ageMicros)
+}
+
+// Replay lists the statements that repeat a participant's work, between LockRecord and DeleteRecord.
+func Replay(statements []Statement) []string {
 	var out []string
-	for _, s := range r.Statements {
+	for _, s := range statements {
 		if s.UnixMicro > 0 {
 			out = append(out, fmt.Sprintf("SET timestamp = %d.%06d", s.UnixMicro/1e6, s.UnixMicro%1e6))
 		}
@@ -119,9 +153,59 @@ func Replay(r *Record) []string {
 	return out
 }
 
+// packVersion is the first byte of packed statements. Behind it each statement has three varints, InsertID, UnixMicro and
+// the length of SQL, and its SQL.
+const packVersion = 1
+
+// ErrPacked says that the statements of a record cannot be read.
+var ErrPacked = errors.New("the record's statements cannot be read")
+
+// Pack encodes statements for a record.
+func Pack(statements []Statement) []byte {
+	size := 1
+	for _, s := range statements {
+		size += 3*binary.MaxVarintLen64 + len(s.SQL)
+	}
+	b := append(make([]byte, 0, size), packVersion)
+	for _, s := range statements {
+		b = binary.AppendUvarint(b, s.InsertID)
+		b = binary.AppendUvarint(b, uint64(max(0, s.UnixMicro)))
+		b = binary.AppendUvarint(b, uint64(len(s.SQL)))
+		b = append(b, s.SQL...)
+	}
+	return b
+}
+
+// Unpack reads what Pack wrote. The statements share b's memory.
+func Unpack(b []byte) ([]Statement, error) {
+	if len(b) == 0 || b[0] != packVersion {
+		return nil, fmt.Errorf("%w: they are empty or of a newer release; upgrade this agent", ErrPacked)
+	}
+	b = b[1:]
+	var out []Statement
+	for len(b) > 0 {
+		var v [3]uint64
+		for i := range v {
+			x, n := binary.Uvarint(b)
+			if n <= 0 {
+				return nil, fmt.Errorf("%w: a number is cut short", ErrPacked)
+			}
+			v[i], b = x, b[n:]
+		}
+		if v[1] > 1<<62 || v[2] > uint64(len(b)) {
+			return nil, fmt.Errorf("%w: a statement is cut short", ErrPacked)
+		}
+		out = append(out, Statement{InsertID: v[0], UnixMicro: int64(v[1]), SQL: b[:v[2]:v[2]]})
+		b = b[v[2]:]
+	}
+	return out, nil
+}
+
+func whose(txnID string) string { return " WHERE txn_id = " + hex(txnID) }
+
 // hex writes any bytes as a literal that no sql_mode and no character set reads differently.
-func hex(s string) string {
-	if s == "" {
+func hex[T string | []byte](s T) string {
+	if len(s) == 0 {
 		return "''"
 	}
 	return fmt.Sprintf("x'%x'", s)

@@ -62,15 +62,14 @@ func Tables() []Table {
 				{"started_at", "datetime(6) NOT NULL"},
 			},
 		},
-		{ // what a shard has promised to do if the transaction is decided for
+		{ // what a shard has promised to do if the transaction is decided for; one row, seq 0, per transaction
 			Name: "redo", Primary: []string{"txn_id", "seq"},
 			Columns: []Column{
 				{"txn_id", "varbinary(64) NOT NULL"}, {"seq", "int unsigned NOT NULL"}, {"term", "bigint unsigned NOT NULL"},
 				{"participant", "varbinary(160) NOT NULL"}, {"statement", "longblob NOT NULL"}, {"settings", "blob"},
 				{"conn_id", "bigint unsigned NOT NULL DEFAULT 0"}, {"created_at", created},
 				{"coordinator", "varbinary(160) NOT NULL DEFAULT ''"}, {"coord_conn_id", "bigint unsigned NOT NULL DEFAULT 0"},
-				{"db", "varbinary(256) NOT NULL DEFAULT ''"}, {"insert_id", "bigint unsigned NOT NULL DEFAULT 0"},
-				{"ts_micro", "bigint NOT NULL DEFAULT 0"},
+				{"db", "varbinary(256) NOT NULL DEFAULT ''"},
 			},
 			Indexes: []Index{{"created_at", []string{"created_at"}}},
 		},

@@ -52,16 +52,22 @@ func (p *Participant) name() string { return p.Keyspace + "/" + p.Shard }
 // ErrUnknown is wrapped when nobody can say yet whether the transaction is committed: recovery decides it.
 var ErrUnknown = errors.New("the transaction's outcome is being decided")
 
-// decideWithin bounds the time from the first redo row to the decision. Recovery gives a transaction up only after it
-// has ended the coordinator's connection or written an abort decision, so this is a second line of defence: a gateway that
-// was stopped in between does not go on with a transaction that others may have forgotten.
+// decideWithin bounds the time from the first record to the decision. Recovery gives a transaction up only by an abort
+// decision, which lasts for an hour, so this is a second line of defence: a gateway that was stopped in between does not
+// go on with a transaction that others have forgotten.
 const decideWithin = time.Minute
 
 // Hooks are called between the steps of a commit: the fault seam of tests. A nil hook does nothing.
 type Hooks struct {
-	// At is called with "prepared" (all redo rows are saved), "decided" (the coordinator has committed) and "committed"
-	// (every participant has).
+	// At is called with one of Steps. "saved" is said once for each participant but the first, by several goroutines at
+	// once; the others once.
 	At func(step string)
+}
+
+// Steps lists the steps of a commit in their order: nothing is done; a record is saved; all are saved and locked; the
+// coordinator has committed; every participant has; the decision is forgotten.
+func Steps() []string {
+	return []string{"begin", "saved", "prepared", "decided", "committed", "forgotten"}
 }
 
 // Committer runs atomic commits. Safe for concurrent use.
@@ -94,6 +100,7 @@ func (c *Committer) Commit(ctx context.Context, parts []Participant) (broken []*
 		return nil, err
 	}
 	start := time.Now()
+	c.at("begin")
 	if err := c.prepare(ctx, id, parts); err != nil {
 		c.abandon(ctx, id, parts)
 		return nil, err
@@ -116,6 +123,7 @@ func (c *Committer) Commit(ctx context.Context, parts []Participant) (broken []*
 	if len(broken) == 0 {
 		c.forget(ctx, id, &parts[0])
 	}
+	c.at("forgotten")
 	return broken, nil
 }
 
@@ -127,7 +135,9 @@ func newID() (string, error) {
 	return fmt.Sprintf("%012x-%s", time.Now().UnixMicro(), hex.EncodeToString(b[:])), nil
 }
 
-// prepare saves the redo rows of all participants but the first.
+// prepare saves the records of all participants but the first, each in a transaction of its own, and deletes them in the
+// participants' transactions. That proves that those still live, and locks the records: nobody replays a transaction
+// before it has ended.
 func (c *Committer) prepare(ctx context.Context, id string, parts []Participant) error {
 	return each(parts[1:], func(p *Participant) error {
 		r := redo.Record{
@@ -137,6 +147,17 @@ func (c *Committer) prepare(ctx context.Context, id string, parts []Participant)
 		}
 		if err := alone(ctx, p.Conn.Pool(), redo.InsertRecord(&r)); err != nil {
 			return errcode.Wrap(errcode.PrepareFailed, err, p.name())
+		}
+		c.at("saved")
+		ok, err := p.Conn.Exec(ctx, redo.DeleteRecord(id))
+		if err != nil {
+			return errcode.Wrap(errcode.PrepareFailed, err, p.name())
+		}
+		if ok.Affected != 1 {
+			return errcode.New(errcode.TxnRolledBack, "recovery took it for abandoned")
+		}
+		if ok.Status&wire.StatusInTrans == 0 {
+			return errcode.New(errcode.TxnRolledBack, "the server of "+p.name()+" has ended it")
 		}
 		return nil
 	})
@@ -167,11 +188,7 @@ func (c *Committer) decide(ctx context.Context, id string, parts []Participant) 
 func (c *Committer) finish(ctx context.Context, id string, parts []Participant) (broken []*pool.Conn) {
 	var mu sync.Mutex
 	_ = each(parts, func(p *Participant) error {
-		_, err := p.Conn.Exec(ctx, redo.DeleteRecord(id))
-		if err == nil {
-			_, err = p.Conn.Exec(ctx, "COMMIT")
-		}
-		if err != nil {
+		if _, err := p.Conn.Exec(ctx, "COMMIT"); err != nil {
 			c.log.Warn("a participant of a decided transaction is left to recovery", "txn", id, "shard", p.name(), "error", err)
 			mu.Lock()
 			broken = append(broken, p.Conn)
@@ -182,11 +199,16 @@ func (c *Committer) finish(ctx context.Context, id string, parts []Participant) 
 	return broken
 }
 
-// abandon takes the redo rows of a transaction back that was not decided. What fails here is cleaned by recovery.
+// abandon takes the records of a transaction back that was not decided, once its transactions have let go of them. What
+// fails here is cleaned by recovery.
 func (c *Committer) abandon(ctx context.Context, id string, parts []Participant) {
 	_ = each(parts[1:], func(p *Participant) error {
-		if err := alone(ctx, p.Conn.Pool(), []byte(redo.DeleteRecord(id))); err != nil {
-			c.log.Warn("redo rows of an abandoned transaction are left to recovery", "txn", id, "shard", p.name(), "error", err)
+		_, err := p.Conn.Exec(ctx, "ROLLBACK")
+		if err == nil {
+			err = alone(ctx, p.Conn.Pool(), []byte(redo.DeleteRecord(id)))
+		}
+		if err != nil {
+			c.log.Warn("the record of an abandoned transaction is left to recovery", "txn", id, "shard", p.name(), "error", err)
 		}
 		return nil
 	})
