@@ -3,7 +3,6 @@ package reparent
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -156,7 +155,7 @@ func (cl *cluster) count(alias string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("%s", rows[0][0])
+	return rows[0][0].String()
 }
 
 // await waits for a condition of real servers.
