@@ -87,6 +87,15 @@ func (o *run) swapUntilKnown(ctx context.Context, next *topov1.Shard) (swapped, 
 // establish makes the record true on the servers: the new primary opens while all others are pointed at it, because under
 // semi-sync its first commit waits for one of them. A follower that fails is left to its agent.
 func (o *run) establish(plan recovery.Plan) error {
+	if o.opts.DryRun { // nothing to wait for: the steps are listed in a steady order
+		_ = o.promote(plan)
+		_ = o.awaitOpen(plan)
+		for _, alias := range plan.Followers {
+			o.repoint(plan, alias)
+		}
+		o.retype(plan)
+		return nil
+	}
 	var wg sync.WaitGroup
 	var promoteErr error
 	wg.Go(func() {

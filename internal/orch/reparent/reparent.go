@@ -17,6 +17,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/api/tabletv1/tabletv1connect"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/obs"
 	"github.com/pelorusdb/pelorus/internal/orch/recovery"
 	"github.com/pelorusdb/pelorus/internal/topo"
 
@@ -214,8 +215,9 @@ func (o *run) step(name, target, detail string, fn func() error) error {
 		level = slog.LevelWarn
 		err = fmt.Errorf("%s (%s): %w", name, target, err)
 	}
-	o.Log.Log(o.finish, level, "reparent step", "step", name, "target", target, "detail", detail,
-		"shard", o.keyspace+"/"+o.shard, "took", time.Since(began).Round(time.Millisecond), "error", err)
+	o.Log.LogAttrs(o.finish, level, "reparent step", slog.String("step", name), slog.String("target", target),
+		slog.String("detail", detail), slog.String("shard", o.keyspace+"/"+o.shard),
+		slog.Duration("took", time.Since(began).Round(time.Millisecond)), obs.Err(err))
 	return err
 }
 
