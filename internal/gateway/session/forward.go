@@ -242,7 +242,12 @@ func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) er
 	s.scan.Reset(kind, c.Caps())
 	sent := false
 	for {
-		chunk, err := w.Fill()
+		// Reading the answers to pipelined statements may have read on into this one.
+		chunk := w.Buffered()
+		var err error
+		if len(chunk) == 0 {
+			chunk, err = w.Fill()
+		}
 		if err != nil {
 			s.cur.Store(nil)
 			if !sent {

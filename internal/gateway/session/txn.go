@@ -99,27 +99,73 @@ func (s *Session) part(ctx context.Context, sh *target.Shard, write bool) (*part
 	return p, nil
 }
 
-// beginOn starts the transaction on a part, with the savepoints that the client has set so far.
-func (s *Session) beginOn(ctx context.Context, p *part) error {
+// beginStatements are what begins the transaction on a part, with the savepoints that the client has set so far; none
+// if it has begun there or needs no statement.
+func (s *Session) beginStatements(p *part) []string {
 	if p.begun || !s.tx.explicit && s.tx.implicit == 0 {
 		return nil
 	}
-	sqls := make([]string, 0, 2+len(s.tx.savepoints))
-	sqls = append(sqls, s.tx.next...)
 	begin := s.tx.begin
 	if begin == "" {
 		begin = beginText
 	}
-	sqls = append(sqls, begin)
+	if len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 && begin == beginText {
+		return plainBegin
+	}
+	sqls := append(slices.Clone(s.tx.next), begin)
 	for _, sp := range s.tx.savepoints {
 		sqls = append(sqls, "SAVEPOINT "+sp)
 	}
-	for _, q := range sqls {
+	return sqls
+}
+
+// plainBegin is never changed.
+var plainBegin = []string{beginText}
+
+// beginOn starts the transaction on a part.
+func (s *Session) beginOn(ctx context.Context, p *part) error {
+	for _, q := range s.beginStatements(p) {
 		if _, err := p.conn.Exec(ctx, q); err != nil {
 			return err
 		}
+		p.begun = true
 	}
-	p.begun = true
+	return nil
+}
+
+// pipelineBegin writes what begins the transaction in front of the statement that comes next, so that both cost one round
+// trip. It returns how many answers to read with pipelined before the statement's own.
+func (s *Session) pipelineBegin(p *part) (int, error) {
+	sqls := s.beginStatements(p)
+	w := p.conn.Wire()
+	for _, q := range sqls {
+		w.SetSeq(0)
+		s.out = append(append(s.out[:0], wire.ComQuery), q...)
+		if err := w.WritePacket(s.out); err != nil {
+			return 0, &lostError{err: err}
+		}
+	}
+	return len(sqls), nil
+}
+
+// pipelined reads the answers to pipelineBegin. After an error the connection is of no use: an answer is still to come.
+func (s *Session) pipelined(p *part, n int) error {
+	w := p.conn.Wire()
+	for range n {
+		w.SetSeq(1)
+		b, err := w.ReadPacket()
+		if err != nil {
+			return &lostError{sent: true, err: err}
+		}
+		if wire.IsErr(b) {
+			my, err := wire.ParseErr(b)
+			if err != nil {
+				return &lostError{sent: true, err: err}
+			}
+			return &lostError{sent: true, err: my}
+		}
+		p.begun = true
+	}
 	return nil
 }
 
@@ -133,10 +179,14 @@ func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) err
 	if err != nil {
 		return s.fail(err)
 	}
-	if err := s.beginOn(s.ctx, pt); err != nil {
-		return s.partLost(pt, err)
+	n, err := s.pipelineBegin(pt)
+	if err == nil {
+		err = s.send(pt.conn, body, raw)
 	}
-	if err := s.send(pt.conn, body, raw); err != nil {
+	if err == nil {
+		err = s.pipelined(pt, n)
+	}
+	if err != nil {
 		return s.partLost(pt, err)
 	}
 	if err = s.forward(pt.conn, wire.ResponseQuery, false); err != nil {
@@ -214,7 +264,8 @@ func endsTransaction(errno uint16) bool {
 // partLost handles a server connection that broke inside a transaction: nothing of it can be kept.
 func (s *Session) partLost(p *part, err error) error {
 	var my *wire.MySQLError
-	if errors.As(err, &my) {
+	var lost *lostError
+	if errors.As(err, &my) && !errors.As(err, &lost) {
 		return s.fail(err)
 	}
 	addr := p.server.Addr()
