@@ -25,8 +25,7 @@ type DownOptions struct {
 	Purge bool
 }
 
-// Down ends every process of the cluster: gateways and control first, then the servers cleanly, primaries before replicas, then
-// agents and etcd. It needs none of them to be healthy, and does nothing where nothing runs.
+// Down ends every process of the cluster: gateways and control first, then the servers cleanly, then agents and etcd. It needs none of them to be healthy, and does nothing where nothing runs.
 func Down(ctx context.Context, o DownOptions, w io.Writer) error {
 	d, err := openDir(o.Dir, false)
 	if err != nil {
@@ -123,13 +122,14 @@ func (d *directory) endRoles(ctx context.Context, running found, grace time.Dura
 	return errors.Join(errs...)
 }
 
-// stopServers asks the agents to end their servers: primaries first, so that their replicas have all they wrote. What fails is left to
-// the signals that follow.
+// stopServers asks the agents to end their servers, all at the same time: a MySQL primary that ends while its replicas stay
+// connected takes ten seconds longer. What replicas miss they fetch after the next start, for nobody reigns meanwhile. What
+// fails is left to the signals that follow.
 func (d *directory) stopServers(ctx context.Context, running found) {
 	if d.state == nil {
 		return
 	}
-	var primaries, others []*process
+	var wg sync.WaitGroup
 	for _, p := range d.state.byRole(RoleTablet) {
 		if _, ok := running[p.Name]; !ok {
 			continue
@@ -137,24 +137,14 @@ func (d *directory) stopServers(ctx context.Context, running found) {
 		if _, ok := running[RoleMysqld+"-"+p.Tablet]; !ok {
 			continue
 		}
-		if st, err := agentStatus(ctx, p); err == nil && st.GetPrimaryAlias() == p.Tablet {
-			primaries = append(primaries, p)
-		} else {
-			others = append(others, p)
-		}
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, serverTime)
+			defer cancel()
+			// An error needs no word: the server is ended by a signal if it still runs.
+			_, _ = agentOf(p).StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{}))
+		})
 	}
-	for _, group := range [][]*process{primaries, others} {
-		var wg sync.WaitGroup
-		for _, p := range group {
-			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(ctx, serverTime)
-				defer cancel()
-				// An error needs no word: the server is ended by a signal if it still runs.
-				_, _ = agentOf(p).StopServer(ctx, connect.NewRequest(&tabletv1.StopServerRequest{}))
-			})
-		}
-		wg.Wait()
-	}
+	wg.Wait()
 }
 
 // forgetTopology removes our keys from an etcd that is not ours.
