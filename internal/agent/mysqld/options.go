@@ -42,6 +42,8 @@ func (s *Server) optionLines(uid int) []string {
 		fmt.Sprintf("innodb-buffer-pool-size = %d", orDefault(c.BufferPoolBytes, defaultBufferPool)),
 		"performance-schema = " + onOff(c.PerformanceSchema),
 		"default-storage-engine = InnoDB",
+		// Enough for commits of ordinary size; newer releases of MySQL would take 64 MB.
+		"innodb-log-buffer-size = 16777216",
 		// The binary log is the truth that replicas, streams and restores live on.
 		"log-bin = binlog",
 		"relay-log = relay",
