@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ type inserting struct {
 
 // insert writes rows, each to its shard.
 func (r *run) insert(ctx context.Context, op *plan.Insert, sink Sink) (wire.OK, error) {
-	n := &inserting{run: r, op: op, columns: op.Columns, rows: op.Rows}
+	n := &inserting{run: r, op: op, columns: op.Columns, rows: slices.Clone(op.Rows)}
 	var err error
 	if n.shards, err = r.s.Shards(op.Table.Keyspace.Name); err != nil {
 		return wire.OK{}, err
@@ -120,7 +121,7 @@ func (s *rowsOnly) Row(values [][]byte) error {
 	row := make([]plan.InsertValue, len(kept))
 	for i := range kept {
 		v := columnValue(&s.cols[i], kept[i])
-		row[i] = plan.InsertValue{Text: string(s.n.run.literal(nil, v)), Value: plan.ConstRef(v), Known: true}
+		row[i] = plan.InsertValue{Text: plan.FixedText(string(s.n.run.literal(nil, v))), Value: plan.ConstRef(v), Known: true}
 	}
 	s.rows = append(s.rows, row)
 	return nil
@@ -190,7 +191,7 @@ func (n *inserting) fill(ctx context.Context) error {
 	for _, i := range missing {
 		text := strconv.FormatInt(next, 10)
 		row := append([]plan.InsertValue(nil), n.rows[i]...)
-		row[at] = plan.InsertValue{Text: text, Known: true, Value: plan.ConstRef(vindex.Value{Kind: vindex.Int, Raw: []byte(text)})}
+		row[at] = plan.InsertValue{Text: plan.FixedText(text), Known: true, Value: plan.ConstRef(vindex.Value{Kind: vindex.Int, Raw: []byte(text)})}
 		n.rows[i] = row
 		next++
 	}
@@ -417,7 +418,8 @@ func duplicateValue(message string) string {
 
 // text is the INSERT of some of the rows.
 func (n *inserting) text(rows []int) []byte {
-	out := append([]byte(n.op.Head), " ("...)
+	fill := plan.Filling{Src: n.run.in.Src, Slots: n.run.in.Slots}
+	out := append(n.op.Head.Fill(nil, fill), " ("...)
 	if len(n.columns) == 0 {
 		out = out[:len(out)-2]
 	} else {
@@ -439,16 +441,16 @@ func (n *inserting) text(rows []int) []byte {
 			if j > 0 {
 				out = append(out, ", "...)
 			}
-			if v.Default && v.Text == "" {
+			if v.Default {
 				out = append(out, "DEFAULT"...)
+				continue
 			}
-			out = append(out, v.Text...)
+			out = v.Text.Fill(out, fill)
 		}
 		out = append(out, ')')
 	}
-	if n.op.Tail != "" {
-		out = append(out, ' ')
-		out = append(out, n.op.Tail...)
+	if !n.op.Tail.Empty() {
+		out = n.op.Tail.Fill(append(out, ' '), fill)
 	}
 	return out
 }

@@ -233,13 +233,17 @@ func (b *builder) insertRows(x *parse.InsertStmt, target *inst) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		b.guards = append(b.guards, sub.guards...)
 		for n := range sub.seen {
 			b.seen[n] = true
 		}
 		op.Select = p
 	}
-	return &Plan{Class: Write, Root: op, NoCache: true, Way: "write", Reason: "each row goes to its shard"}, nil
+	return &Plan{Class: Write, Root: op, NoCache: len(b.slots) > maxCachedValues || len(b.slots) == 0, Way: "write", Reason: "each row goes to its shard"}, nil
 }
+
+// maxCachedValues bounds the literals of an INSERT whose plan may be kept: a plan takes about 100 bytes for each.
+const maxCachedValues = 256
 
 // insertText takes the statement apart into head, rows and tail.
 func (b *builder) insertText(op *Insert, x *parse.InsertStmt, ed *editor) error {
@@ -247,8 +251,7 @@ func (b *builder) insertText(op *Insert, x *parse.InsertStmt, ed *editor) error 
 	if x.Partition.End > x.Partition.Start {
 		end = x.Partition.End
 	}
-	fill := Filling{Src: b.src, Slots: b.slots}
-	op.Head = string(ed.compile(parse.Span{Start: 0, End: end}).Fill(nil, fill))
+	op.Head = ed.compile(parse.Span{Start: 0, End: end})
 	for _, c := range x.Columns {
 		op.Columns = append(op.Columns, c.Name)
 	}
@@ -277,17 +280,21 @@ func (b *builder) insertText(op *Insert, x *parse.InsertStmt, ed *editor) error 
 			op.Rows = append(op.Rows, row)
 		}
 	}
-	op.Tail = strings.TrimRight(string(ed.compile(parse.Span{Start: after, End: len(b.src)}).Fill(nil, fill)), "; \t\r\n")
+	tail := len(b.src)
+	for tail > after && strings.IndexByte("; \t\r\n", b.src[tail-1]) >= 0 {
+		tail--
+	}
+	op.Tail = ed.compile(parse.Span{Start: after, End: tail})
 	return nil
 }
 
 // insertValue describes one value of a row.
 func (b *builder) insertValue(e parse.Expr) InsertValue {
-	v := InsertValue{Text: string(b.src[e.Range().Start:e.Range().End])}
 	if d, ok := e.(*parse.Default); ok && d.Column.Name == "" {
-		v.Default = true
-		return v
+		return InsertValue{Default: true}
 	}
+	v := InsertValue{Text: &Text{}}
+	v.Text.source(b, e.Range().Start, e.Range().End)
 	v.Value, v.Known = b.valueOf(e)
 	return v
 }

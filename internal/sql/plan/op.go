@@ -174,22 +174,22 @@ func (f *Finish) Inputs() []Op { return []Op{f.Input} }
 
 // InsertValue is one column of one row of an Insert.
 type InsertValue struct {
-	Text    string   // as it was written
+	Text    *Text    // as it was written; nil for the keyword DEFAULT
 	Value   ValueRef // set when Known
 	Known   bool     // the text is a constant
 	Default bool     // the keyword DEFAULT
 }
 
-// Insert writes rows, each to its own shard. It is bound to one statement and never cached.
+// Insert writes rows, each to its own shard.
 type Insert struct {
 	Table     *vschema.Table
 	Replace   bool
 	Ignore    bool
-	Head      string   // up to and without the column list
+	Head      *Text    // up to and without the column list
 	Columns   []string // as in the column list; nil when the table's own order has to be asked for
 	Rows      [][]InsertValue
-	Select    *Plan  // INSERT .. SELECT: rows come from there
-	Tail      string // after the rows, with ON DUPLICATE KEY
+	Select    *Plan // INSERT .. SELECT: rows come from there
+	Tail      *Text // after the rows, with ON DUPLICATE KEY
 	Returning bool
 }
 

@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -80,6 +82,59 @@ func TestResolve(t *testing.T) {
 		if err != nil || v.Kind != c.kind || string(v.Raw) != c.raw {
 			t.Errorf("%s resolves to %v %q, %v; want %v %q", c.literal, v.Kind, v.Raw, err, c.kind, c.raw)
 		}
+	}
+}
+
+// TestMoreLiteralsThanSlots plans an INSERT that has no usable fingerprint.
+func TestMoreLiteralsThanSlots(t *testing.T) {
+	var sql strings.Builder
+	sql.WriteString("insert into page (path, hits) values ('it''s', -1)")
+	for i := range 3000 {
+		fmt.Fprintf(&sql, ", ('/p%d', %d)", i, i)
+	}
+	env := plan.Env{VSchema: testCluster(t), Keyspace: "shop", Mode: parse.Mode{Version: 90700}}
+	src := []byte(sql.String())
+	if _, _, ok := parse.Fingerprint(src, env.Mode, nil); ok {
+		t.Fatal("the statement has a fingerprint; make it longer")
+	}
+	stmt, err := parse.Parse(src, env.Mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Build(src, nil, stmt, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, ok := p.Root.(*plan.Insert)
+	if !ok || len(op.Rows) != 3001 || !p.NoCache {
+		t.Fatalf("plan is\n%s", p.Explain())
+	}
+	for _, c := range []struct {
+		row, col int
+		want     string
+	}{{0, 0, "it's"}, {0, 1, "-1"}, {3000, 0, "/p2999"}, {3000, 1, "2999"}} {
+		v, err := op.Rows[c.row][c.col].Value.Resolve(src, nil, nil)
+		if err != nil || string(v.Raw) != c.want {
+			t.Errorf("row %d, value %d is %q, %v; want %q", c.row, c.col, v.Raw, err, c.want)
+		}
+	}
+}
+
+// TestCachedInsert uses the plan of one INSERT for another.
+func TestCachedInsert(t *testing.T) {
+	p, _ := build(t, "insert into customer (id, email, name) values (1, 'a', 'b'), (null, 'c', default)")
+	if p.NoCache {
+		t.Fatal("the plan is not kept")
+	}
+	const other = "insert into customer (id, email, name) values (7, 'x', 'y'), (null, 'z', default)"
+	_, slots, _ := parse.Fingerprint([]byte(other), parse.Mode{Version: 90700}, nil)
+	op, ok := p.Root.(*plan.Insert)
+	if !ok || !p.Fits([]byte(other), slots) {
+		t.Fatalf("plan is\n%s", p.Explain())
+	}
+	v, err := op.Rows[0][0].Value.Resolve([]byte(other), slots, nil)
+	if text := op.Rows[0][1].Text.Append(nil, []byte(other), slots); err != nil || string(v.Raw) != "7" || string(text) != "'x'" {
+		t.Errorf("id is %q, %v, email %s", v.Raw, err, text)
 	}
 }
 

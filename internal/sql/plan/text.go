@@ -199,3 +199,13 @@ func (t *Text) add(p piece) {
 	}
 	t.pieces = append(t.pieces, p)
 }
+
+// FixedText is a text without places to fill in.
+func FixedText(s string) *Text {
+	t := &Text{}
+	t.add(piece{kind: pieceFixed, fixed: s})
+	return t
+}
+
+// Empty reports whether the text has nothing in it.
+func (t *Text) Empty() bool { return len(t.pieces) == 0 }

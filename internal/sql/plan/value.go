@@ -133,7 +133,7 @@ func (b *builder) valueOf(e parse.Expr) (v ValueRef, ok bool) {
 		if !isLit || lit.Kind != parse.LitInt && lit.Kind != parse.LitDecimal && lit.Kind != parse.LitFloat {
 			return ValueRef{}, false
 		}
-		return ValueRef{Slot: lit.Slot, Param: -1, Negate: x.Op == "-", mode: b.env.Mode}, true
+		return b.beyond(ValueRef{Slot: lit.Slot, Param: -1, Negate: x.Op == "-", mode: b.env.Mode}, lit), true
 	case *parse.Literal:
 		switch x.Kind {
 		case parse.LitNull:
@@ -153,9 +153,32 @@ func (b *builder) valueOf(e parse.Expr) (v ValueRef, ok bool) {
 		default:
 			return ValueRef{}, false
 		}
-		return ref, x.Slot >= 0
+		return b.beyond(ref, x), true
 	}
 	return ValueRef{}, false
+}
+
+// beyond makes the value of a literal part of the plan when the statement has more literals than slots.
+func (b *builder) beyond(v ValueRef, lit *parse.Literal) ValueRef {
+	if lit.Slot >= 0 && lit.Slot < len(b.slots) {
+		return v
+	}
+	s := parse.Slot{Start: int32(lit.Start), End: int32(lit.End), Kind: parse.SlotNumber}
+	switch lit.Kind {
+	case parse.LitString:
+		s.Kind, s.Escaped = parse.SlotString, true
+		if lit.Introducer != "" {
+			s.Start += int32(max(0, strings.IndexAny(string(lit.Text(b.src)), `'"`)))
+		}
+	case parse.LitHex, parse.LitBit:
+		s.Kind = parse.SlotHexBit
+	}
+	v.Slot = 0
+	val, err := v.Resolve(b.src, []parse.Slot{s}, nil)
+	if err != nil {
+		return v
+	}
+	return ConstRef(vindex.Value{Kind: val.Kind, Raw: append([]byte{}, val.Raw...)})
 }
 
 // sameValue reports whether two references surely hold the same value in this very statement; guard is true when
