@@ -26,6 +26,7 @@ type fleet struct {
 	mariadb bool
 	limits  exec.Limits
 	seqs    *exec.Sequences
+	plans   map[parse.Shape]*plan.Plan // kept for statements of the same shape, as the gateway does
 	conns   map[exec.ShardRef]*client.Conn
 	dial    func(database string) (*client.Conn, error)
 
@@ -46,7 +47,7 @@ func newFleet(t *testing.T, srv *servers.Server) *fleet {
 	t.Helper()
 	f := &fleet{
 		mariadb: srv.Family == servers.MariaDB, limits: exec.Limits{MaxRows: 100_000, MaxBytes: 64 << 20},
-		seqs: exec.NewSequences(), conns: map[exec.ShardRef]*client.Conn{},
+		seqs: exec.NewSequences(), plans: map[parse.Shape]*plan.Plan{}, conns: map[exec.ShardRef]*client.Conn{},
 	}
 	f.mode = parse.Mode{MariaDB: f.mariadb, Version: 90700}
 	if f.mariadb {
@@ -224,16 +225,23 @@ func (a *answer) RawRow(raw []byte) error {
 // run plans and runs a statement in the keyspace shop.
 func (f *fleet) run(ctx context.Context, sql string) (*answer, *plan.Plan, error) {
 	src := []byte(sql)
-	_, slots, _ := parse.Fingerprint(src, f.mode, nil)
-	stmt, err := parse.Parse(src, f.mode)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := plan.Build(src, slots, stmt, plan.Env{VSchema: f.cluster, Keyspace: "shop", Mode: f.mode})
-	if err != nil {
-		return nil, nil, err
+	shape, slots, keep := parse.Fingerprint(src, f.mode, nil)
+	p := f.plans[shape]
+	if p == nil || !keep || !p.Fits(src, slots) {
+		stmt, err := parse.Parse(src, f.mode)
+		if err != nil {
+			return nil, nil, err
+		}
+		p, err = plan.Build(src, slots, stmt, plan.Env{VSchema: f.cluster, Keyspace: "shop", Mode: f.mode})
+		if err != nil {
+			return nil, nil, err
+		}
+		if keep && !p.NoCache {
+			f.plans[shape] = p
+		}
 	}
 	a := &answer{}
+	var err error
 	a.ok, err = exec.Run(ctx, p, exec.Input{Src: src, Slots: slots}, f, a)
 	return a, p, err
 }

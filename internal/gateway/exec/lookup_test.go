@@ -39,6 +39,10 @@ func lookups(t *testing.T, f *fleet) {
 		t.Errorf("next generated id is %d, want 4", a.ok.InsertID)
 	}
 	want("SELECT email FROM email_idx", "a@x", "b@x", "c@x", "d@x")
+	if a := run("INSERT INTO customer SET id = NULL, email = 'f@x', name = 'flo'"); a.ok.InsertID != 5 {
+		t.Errorf("the id by a kept plan is %d, want 5", a.ok.InsertID)
+	}
+	run("DELETE FROM customer WHERE id = 5")
 	want("SELECT name, id FROM name_idx", "ann|1", "ann|3", "bob|2", "dan|4")
 
 	rows := func(sql string, expect ...string) {

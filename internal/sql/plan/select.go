@@ -123,12 +123,28 @@ func topIn(e parse.Expr, values []ValueRef, b *builder) *parse.InExpr {
 
 // hide appends an expression to the select list and returns its number.
 func (m *merger) hide(t *Text) int {
+	if fixed, ok := t.fixed(); ok {
+		for n, x := range m.hidden {
+			if old, ok := x.fixed(); ok && old == fixed {
+				return n
+			}
+		}
+	}
 	m.hidden = append(m.hidden, t)
 	return len(m.hidden) - 1
 }
 
 // hideWeight appends what orders rows by an expression, and returns its column and its number among such.
 func (m *merger) hideWeight(t *Text) (column, number int) {
+	fixed, isFixed := t.fixed()
+	for n, x := range m.hidden {
+		if len(x.pieces) != 1 || x.pieces[0].kind != pieceWeight || !isFixed {
+			continue
+		}
+		if old, ok := x.pieces[0].texts[0].fixed(); ok && old == fixed {
+			return n, x.pieces[0].slot
+		}
+	}
 	p := piece{kind: pieceWeight, slot: m.weight, texts: []*Text{t}}
 	m.weight++
 	return m.hide(&Text{pieces: []piece{p}}), p.slot

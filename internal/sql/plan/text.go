@@ -209,3 +209,11 @@ func FixedText(s string) *Text {
 
 // Empty reports whether the text has nothing in it.
 func (t *Text) Empty() bool { return len(t.pieces) == 0 }
+
+// fixed returns a text that is the same for every statement; ok is false for others.
+func (t *Text) fixed() (text string, ok bool) {
+	if len(t.pieces) != 1 || t.pieces[0].kind != pieceFixed {
+		return "", false
+	}
+	return t.pieces[0].fixed, true
+}
