@@ -31,10 +31,6 @@ func usagef(format string, args ...any) error {
 	return &codedError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-func refusedf(format string, args ...any) error {
-	return &codedError{code: exitRefused, err: fmt.Errorf(format, args...)}
-}
-
 // exitCode maps an error to what the shell sees.
 func exitCode(err error) int {
 	var coded *codedError

@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"errcode", "fact", "obs", "version"},
 	{"mysql"},
 	{"sql"},
-	{"api", "topo", "workflow", "move", "backup"},
+	{"api", "topo", "redo", "workflow", "move", "backup"},
 	{"gateway", "agent", "orch", "reshard"},
 	{"control", "cli", "web", "devcluster"},
 }
