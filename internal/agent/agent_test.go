@@ -36,7 +36,7 @@ func TestShard(t *testing.T) {
 			a.wait("the primary to open", writable)
 			b.wait("replication", replicating(a, true))
 			c.wait("replication", replicating(a, true))
-			st := a.wait("two ackers", func(st *tabletv1.FullStatus) bool { return st.GetSemiSync().GetClients() == 2 })
+			st := a.wait("two ackers", lossless)
 			if ss := st.GetSemiSync(); !ss.GetSourceEnabled() || ss.GetWaitPoint() != "AFTER_SYNC" || ss.GetTimeoutMs() < 1<<31 {
 				t.Errorf("semi-sync is not lossless: %v", ss)
 			}
@@ -68,7 +68,7 @@ func TestFailover(t *testing.T) {
 			a := s.tablets[0]
 			s.setPrimary(1, a.cfg.Alias)
 			a.wait("the primary to open", writable)
-			a.wait("two ackers", func(st *tabletv1.FullStatus) bool { return st.GetSemiSync().GetClients() == 2 })
+			a.wait("two ackers", lossless)
 			s.mustExec(a, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
 			answer, b, c := failed(s, a, s.tablets[1], s.tablets[2])
 			if err := <-answer; err == nil {
@@ -93,6 +93,12 @@ func TestFailover(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lossless says that commits wait for one of two replicas. A primary that opened before the replicas had registered turns
+// that on when they are there.
+func lossless(st *tabletv1.FullStatus) bool {
+	return st.GetSemiSync().GetSourceEnabled() && st.GetSemiSync().GetClients() == 2
 }
 
 // failed stops the receivers, lets a commit wait, kills the primary, and promotes the replica that has received most, as control
