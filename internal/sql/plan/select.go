@@ -229,7 +229,14 @@ func (m *merger) rows(whole bool) (*Plan, error) {
 			distinct = append(distinct, m.key(it.Expr, false))
 		}
 	}
-	limit, err := m.limit(m.pushLimit)
+	push := m.pushLimit
+	for _, k := range order {
+		if dedup && k.item < 0 {
+			// The shards' rows differ by a column that the answer lacks: no shard knows how many it has to send.
+			push = func(l *parse.Limit, _ int64) { m.ed.replace(l.Span, "") }
+		}
+	}
+	limit, err := m.limit(push)
 	if err != nil {
 		return nil, err
 	}
