@@ -160,8 +160,12 @@ func (r *run) mapValues(ctx context.Context, v vindex.Vindex, table *vschema.Tab
 		if err != nil {
 			return nil, errcode.Wrap(errcode.VindexValue, err, quoted(g), v.Name())
 		}
-		if d.Kind != vindex.DestNone {
+		switch {
+		case d.Kind != vindex.DestNone:
 			out[i] = []vindex.Dest{d}
+		case len(g) != 1 || !vindex.NoRows(d, g[0]):
+			// The servers may convert the value to one that rows have: all shards are asked. A writer takes only an id.
+			out[i] = []vindex.Dest{{Kind: vindex.DestRange}}
 		}
 	}
 	return out, nil

@@ -69,7 +69,7 @@ func TestResolve(t *testing.T) {
 		{"5", vindex.Int, "5"}, {"-5", vindex.Int, "-5"}, {"- 5", vindex.Int, "-5"}, {"18446744073709551615", vindex.Uint, "18446744073709551615"},
 		{"9223372036854775807", vindex.Int, "9223372036854775807"}, {"1.5", vindex.Decimal, "1.5"}, {"1e3", vindex.Float, "1e3"},
 		{"'abc'", vindex.Text, "abc"}, {"'it''s'", vindex.Text, "it's"}, {`'a\'b'`, vindex.Text, "a'b"}, {"''", vindex.Text, ""},
-		{"x'4142'", vindex.Binary, "AB"}, {"0x142", vindex.Binary, "\x01B"}, {"b'101'", vindex.Binary, "\x05"}, {"0b1000000001", vindex.Binary, "\x02\x01"},
+		{"x'4142'", vindex.HexLiteral, "x'4142'"}, {"0x142", vindex.HexLiteral, "0x142"}, {"b'101'", vindex.BitLiteral, "b'101'"}, {"0b1000000001", vindex.BitLiteral, "0b1000000001"},
 		{"_binary'ab'", vindex.Binary, "ab"}, {"_utf8mb4'ab'", vindex.Text, "ab"}, {"null", vindex.Null, ""}, {"true", vindex.Int, "1"},
 	} {
 		sql := "select * from orders where customer_id = " + c.literal

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -42,7 +41,7 @@ func (v *ValueRef) Resolve(src []byte, slots []parse.Slot, params []vindex.Value
 	case parse.SlotNumber:
 		return v.number(src, s), nil
 	case parse.SlotHexBit:
-		return hexBit(src[s.Start:s.End])
+		return hexBit(src[s.Start:s.End]), nil
 	case parse.SlotString:
 		kind := vindex.Text
 		if v.Binary {
@@ -82,40 +81,16 @@ func (v *ValueRef) number(src []byte, s parse.Slot) vindex.Value {
 	return vindex.Value{Kind: kind, Raw: raw}
 }
 
-// hexBit decodes 0x.., x'..', 0b.. and b'..' to the bytes that they stand for.
-func hexBit(raw []byte) (vindex.Value, error) {
-	text := string(raw)
-	digits, isHex := text, true
-	switch {
-	case strings.HasPrefix(text, "0x"), strings.HasPrefix(text, "0X"):
-		digits = text[2:]
-	case strings.HasPrefix(text, "0b"), strings.HasPrefix(text, "0B"):
-		digits, isHex = text[2:], false
-	case len(text) >= 3:
-		digits, isHex = text[2:len(text)-1], text[0] == 'x' || text[0] == 'X'
+// hexBit passes 0x.., x'..', 0b.. and b'..' on as written: whether they mean bytes or a number is the vindex's to say.
+func hexBit(raw []byte) vindex.Value {
+	mark := raw[0]
+	if mark == '0' {
+		mark = raw[1]
 	}
-	if isHex {
-		if len(digits)%2 == 1 {
-			digits = "0" + digits
-		}
-		b, err := hex.DecodeString(digits)
-		if err != nil {
-			return vindex.Value{}, fmt.Errorf("hexadecimal literal %s: %w", text, err)
-		}
-		return vindex.Value{Kind: vindex.Binary, Raw: b}, nil
+	if mark == 'b' || mark == 'B' {
+		return vindex.Value{Kind: vindex.BitLiteral, Raw: raw}
 	}
-	b := make([]byte, (len(digits)+7)/8)
-	for i := range len(digits) {
-		bit := len(digits) - 1 - i
-		switch digits[i] {
-		case '1':
-			b[len(b)-1-bit/8] |= 1 << (bit % 8)
-		case '0':
-		default:
-			return vindex.Value{}, fmt.Errorf("bit literal %s has a digit that is neither 0 nor 1", text)
-		}
-	}
-	return vindex.Value{Kind: vindex.Binary, Raw: b}, nil
+	return vindex.Value{Kind: vindex.HexLiteral, Raw: raw}
 }
 
 // valueOf returns the reference to a constant expression; ok is false when the expression is anything else.
