@@ -144,18 +144,21 @@ func (a *App) up(ctx context.Context, o devcluster.Options, detach bool) error {
 		return localError(err)
 	}
 	a.printCluster(c)
+	c.Release()
 	if detach {
-		c.Release()
 		return nil
 	}
 	fmt.Fprintln(a.out, "\nCtrl-C ends the cluster; its data stays.")
 	c.Wait(ctx, func(name string) {
-		fmt.Fprintf(a.out, "%s has ended; `pelorus local restart %s` after this, or look into %s/logs/%s.log\n", name, name, c.Dir, name)
+		fmt.Fprintf(a.out, "%s has ended; its log is in %s/logs; `pelorus local restart %s` starts it again\n", name, c.Dir, name)
 	})
+	if ctx.Err() == nil {
+		return nil // somebody else has ended the cluster
+	}
 	fmt.Fprintln(a.out, "\nending the cluster ...")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	return c.Down(end, a.out)
+	return localError(devcluster.Down(end, devcluster.DownOptions{Dir: c.Dir}, a.out))
 }
 
 // printCluster is the block that tells a newcomer where to go.

@@ -35,12 +35,6 @@ func Down(ctx context.Context, o DownOptions, w io.Writer) error {
 	return d.down(ctx, o.Purge, w)
 }
 
-// Down ends the cluster that this process started and still holds.
-func (c *Cluster) Down(ctx context.Context, w io.Writer) error {
-	defer c.dir.close()
-	return c.dir.down(ctx, false, w)
-}
-
 func (d *directory) down(ctx context.Context, purge bool, w io.Writer) error {
 	// The directory of a cluster that was never made has a lock and nothing else.
 	if d.state == nil && purge {

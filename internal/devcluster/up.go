@@ -23,6 +23,8 @@ const (
 	serversTime = 3 * time.Minute
 	// askStep is how often a condition is looked at that costs a request.
 	askStep = 50 * time.Millisecond
+	// watchStep is how often a cluster in the foreground is looked at.
+	watchStep = 500 * time.Millisecond
 )
 
 // Cluster is a local cluster that has been started.
@@ -37,8 +39,7 @@ type Cluster struct {
 	Shards []string
 	Took   time.Duration
 
-	dir  *directory
-	gone []exit
+	dir *directory
 }
 
 // exit is a process that we are the parent of.
@@ -79,7 +80,7 @@ func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 	}
 	s := d.state
 	c := &Cluster{
-		Dir: d.path, Control: s.control(), Etcd: s.endpoints(), Flavor: s.Flavor, Mysqld: s.Mysqld, Took: time.Since(st.began), dir: d, gone: st.gone,
+		Dir: d.path, Control: s.control(), Etcd: s.endpoints(), Flavor: s.Flavor, Mysqld: s.Mysqld, Took: time.Since(st.began), dir: d,
 	}
 	if g := s.byRole(RoleGateway); len(g) > 0 {
 		c.Gateway = fmt.Sprintf("127.0.0.1:%d", g[0].Port)
@@ -91,20 +92,24 @@ func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 // Release lets other commands work on the cluster. The processes go on.
 func (c *Cluster) Release() { c.dir.close() }
 
-// Wait waits until ctx ends and tells meanwhile of processes that end.
+// Wait waits until ctx ends or no process is left, and tells meanwhile of processes that end. Call it after Release: other commands
+// may stop, restart and add processes.
 func (c *Cluster) Wait(ctx context.Context, say func(name string)) {
-	var wg sync.WaitGroup
-	for _, e := range c.gone {
-		wg.Go(func() {
-			select {
-			case <-ctx.Done():
-			case <-e.done:
-				say(e.name)
+	before := found{}
+	// The condition never fails: a look that did not work is followed by the next one.
+	_ = until(ctx, watchStep, func() (bool, error) {
+		now, err := find(c.Dir)
+		if err != nil {
+			return false, nil
+		}
+		for name := range before {
+			if _, ok := now[name]; !ok && len(now) > 0 {
+				say(name)
 			}
-		})
-	}
-	<-ctx.Done()
-	wg.Wait()
+		}
+		before = now
+		return len(now) == 0, nil
+	})
 }
 
 func (st *starter) up(ctx context.Context, o Options) error {

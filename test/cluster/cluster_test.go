@@ -1,12 +1,17 @@
 package cluster_test
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pelorusdb/pelorus/internal/devcluster"
 	"github.com/pelorusdb/pelorus/test/cluster"
 	"github.com/pelorusdb/pelorus/test/servers"
 )
@@ -112,6 +117,48 @@ func TestGrow(t *testing.T) {
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != refused.code {
 			t.Errorf("pelorus %s: %v, want exit code %d", strings.Join(refused.args, " "), err, refused.code)
+		}
+	}
+}
+
+// TestForeground runs `up` as a person does at a terminal: other commands work meanwhile, and Ctrl-C ends everything.
+func TestForeground(t *testing.T) {
+	dir := servers.TempDir(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	up := exec.CommandContext(ctx, cluster.Binary(t), "up", "--dir", dir, "--mysqld", servers.Binary(t, servers.MariaDB), "--keyspace", "k", "--shards=-",
+		"--replicas", "0", "--gateway-port", "0", "--control-port", "0")
+	out, err := up.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := up.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Ctrl-C") {
+		t.Log(lines.Text())
+	}
+	restart := exec.CommandContext(ctx, cluster.Binary(t), "local", "restart", "gateway-1", "--dir", dir)
+	if out, err := restart.CombinedOutput(); err != nil {
+		t.Errorf("restart while `up` is in the foreground: %v\n%s", err, out)
+	}
+	if err := up.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		t.Log(lines.Text())
+	}
+	if err := up.Wait(); err != nil {
+		t.Errorf("up after Ctrl-C: %v", err)
+	}
+	list, err := devcluster.List(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		if p.Pid != nil {
+			t.Errorf("Ctrl-C left %s with pid %d", p.Name, *p.Pid)
 		}
 	}
 }
