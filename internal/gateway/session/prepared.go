@@ -106,7 +106,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	if !u.changed && !u.pins() && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
+	if !u.changed && !u.pins(p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
 		st.plan, st.version = p, snap.Version
 	}
 	if p.Class == plan.DDL {

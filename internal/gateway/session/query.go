@@ -159,7 +159,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		}
 		s.tx.reserved = true
 	}
-	if sub.pins() {
+	if sub.pins(p) {
 		return s.runPinned(snap, p, stmt, sub, sql, slots, more)
 	}
 	e := &entry{plan: p}
@@ -256,6 +256,9 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	s.warnings = s.warnings[:0]
 	if out.started {
 		s.rowCount, s.foundRows = -1, out.rows
+		if r.hasFound {
+			s.foundRows = r.found
+		}
 		return out.finish(ok, more)
 	}
 	s.rowCount = int64(ok.Affected)

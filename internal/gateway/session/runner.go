@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
@@ -20,8 +19,9 @@ type runner struct {
 	s        *Session
 	snap     *target.Snapshot
 	insertID uint64
-	mu       sync.Mutex
-	err      error // the first error that ended the transaction on a server
+	// found is what FOUND_ROWS() is after the statement, if hasFound.
+	found    uint64
+	hasFound bool
 }
 
 var _ exec.Session = (*runner)(nil)
@@ -68,7 +68,7 @@ func (r *runner) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) (ex
 	}
 	s := r.s
 	if !s.tx.active() {
-		ep, err := s.endpoint(sh, q.Write)
+		ep, err := s.endpoint(sh, q.Write || q.Lock)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (r *runner) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) (ex
 	if err := s.mayWrite(sh, q.Write); err != nil {
 		return nil, err
 	}
-	p, err := s.part(ctx, sh, q.Write)
+	p, err := s.part(ctx, sh, q.Write || q.Lock)
 	if err != nil {
 		return nil, err
 	}
@@ -295,6 +295,9 @@ func (r *runner) Sequence(ctx context.Context, seq *vschema.Table, n int64) (int
 
 // SetInsertID says what LAST_INSERT_ID() is after the statement.
 func (r *runner) SetInsertID(id uint64) { r.insertID = id }
+
+// SetFoundRows says what FOUND_ROWS() is after the statement.
+func (r *runner) SetFoundRows(n uint64) { r.found, r.hasFound = n, true }
 
 // AddWarnings is told how many warnings the shards had.
 func (r *runner) AddWarnings(uint16) {}

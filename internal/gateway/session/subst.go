@@ -30,7 +30,9 @@ type substitution struct {
 }
 
 // pins says whether the statement needs a connection that is prepared before and asked afterwards.
-func (u *substitution) pins() bool { return len(u.assigns) > 0 || u.locks || u.calc }
+func (u *substitution) pins(p *plan.Plan) bool {
+	return len(u.assigns) > 0 || u.locks || u.calc && p.Fast != nil // the executor counts over shards itself
+}
 
 // substitute looks for the session's own names in a statement.
 func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slot) (*substitution, error) {
@@ -232,9 +234,6 @@ func (s *Session) substituteExpr(e parse.Expr, sql []byte) (string, error) {
 // the variables set before and read back afterwards on the same connection.
 func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Statement, u *substitution, sql []byte, slots []parse.Slot, more bool) error {
 	if p.Fast == nil {
-		if u.calc {
-			return s.failMore(errcode.New(errcode.Unsupported, "SQL_CALC_FOUND_ROWS over several shards", "run a second SELECT COUNT(*)"))
-		}
 		if u.locks {
 			return s.failMore(errcode.New(errcode.Unsupported, "a named lock in a statement over several shards", "take the lock in a statement of its own"))
 		}
