@@ -329,7 +329,7 @@ func (w *resultWriter) Row(values [][]byte) error {
 // RawRow sends one row that is encoded as text already.
 func (w *resultWriter) RawRow(row []byte) error {
 	if w.binary {
-		values, err := wire.ParseTextRow(row, make([][]byte, 0, len(w.cols)))
+		values, err := wire.ParseTextRow(row, make([][]byte, len(w.cols)))
 		if err != nil {
 			return err
 		}

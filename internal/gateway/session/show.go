@@ -127,7 +127,7 @@ func (v *variableSink) Row(values [][]byte) error {
 
 // RawRow decodes a row and sends it.
 func (v *variableSink) RawRow(row []byte) error {
-	values, err := wire.ParseTextRow(row, make([][]byte, 0, 2))
+	values, err := wire.ParseTextRow(row, nil)
 	if err != nil {
 		return err
 	}
