@@ -82,7 +82,7 @@ func TestPlan(t *testing.T) {
 	spec.Cells = []string{"a", "b"}
 	spec.Keyspaces[0].Rdonly = 1
 	s := &state{Spec: spec}
-	p := newPorts(s)
+	p := newAllocator(s)
 	defer p.close()
 	zero := 0
 	if err := planTopo(p, s); err != nil {
@@ -129,7 +129,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPortsAreNotSharedByTwoCommands(t *testing.T) {
-	a, b := newPorts(&state{}), newPorts(&state{})
+	a, b := newAllocator(&state{}), newAllocator(&state{})
 	defer a.close()
 	defer b.close()
 	x, err := a.any()

@@ -69,7 +69,7 @@ func executable(path string) bool {
 }
 
 // plan makes the state of a new cluster: every process with its name and ports.
-func plan(ctx context.Context, o Options, spec Spec, ports *ports, s *state) error {
+func plan(ctx context.Context, o Options, spec Spec, ports *allocator, s *state) error {
 	var err error
 	s.Format, s.Spec, s.Etcd = stateFormat, spec, o.Etcd
 	if s.Flavor, s.Mysqld, err = chooseServer(ctx, spec.Flavor, o.Mysqld); err != nil {
@@ -97,7 +97,7 @@ func plan(ctx context.Context, o Options, spec Spec, ports *ports, s *state) err
 	return nil
 }
 
-func planTopo(ports *ports, s *state) error {
+func planTopo(ports *allocator, s *state) error {
 	client, err := ports.prefer(defaultTopoPort)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func planTopo(ports *ports, s *state) error {
 }
 
 // planDoors plans control nodes and gateways. The first of each has the usual port, or the one asked for.
-func planDoors(o Options, spec Spec, ports *ports, s *state) error {
+func planDoors(o Options, spec Spec, ports *allocator, s *state) error {
 	for i := range spec.Controls {
 		port, err := doorPort(ports, i, o.ControlPort, defaultControlPort, "--control-port")
 		if err != nil {
@@ -139,7 +139,7 @@ func planDoors(o Options, spec Spec, ports *ports, s *state) error {
 	return nil
 }
 
-func doorPort(ports *ports, i int, asked *int, usual int, flag string) (int, error) {
+func doorPort(ports *allocator, i int, asked *int, usual int, flag string) (int, error) {
 	if i > 0 {
 		return ports.any()
 	}
@@ -151,7 +151,7 @@ func doorPort(ports *ports, i int, asked *int, usual int, flag string) (int, err
 
 // planShard plans the tablets of one shard. Their numbers begin at a multiple of a hundred, so that zone1-203 is the
 // third tablet of the second shard.
-func planShard(s *state, ports *ports, k Keyspace, shard string) error {
+func planShard(s *state, ports *allocator, k Keyspace, shard string) error {
 	base := 0
 	for _, p := range s.byRole(RoleTablet) {
 		_, uid := splitAlias(p.Tablet)
@@ -171,7 +171,7 @@ func planShard(s *state, ports *ports, k Keyspace, shard string) error {
 	return nil
 }
 
-func planTablet(s *state, ports *ports, keyspace, shard, cell string, uid int, typ string) error {
+func planTablet(s *state, ports *allocator, keyspace, shard, cell string, uid int, typ string) error {
 	agent, err := ports.any()
 	if err != nil {
 		return err

@@ -165,7 +165,7 @@ func (st *starter) prepare(ctx context.Context, o Options) error {
 	if fresh {
 		d.state = new(state)
 	}
-	ports := newPorts(d.state)
+	ports := newAllocator(d.state)
 	defer ports.close()
 	if fresh {
 		spec := DefaultSpec()

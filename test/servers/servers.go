@@ -8,7 +8,6 @@ package servers
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
+	"github.com/pelorusdb/pelorus/internal/devcluster/ports"
 )
 
 // Families of servers.
@@ -149,16 +149,10 @@ func FreePort(t testing.TB) int {
 	const n = lastPort - firstPort + 1
 	for i := range n {
 		port := firstPort + (os.Getpid()*97+i)%n
-		lock, ok := lockPort(port)
+		lock, ok := ports.Reserve(port)
 		if !ok {
 			continue
 		}
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			lock.Close()
-			continue
-		}
-		l.Close()
 		t.Cleanup(func() { lock.Close() })
 		return port
 	}
