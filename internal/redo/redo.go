@@ -20,6 +20,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -131,11 +132,23 @@ func Barrier(id string) []string {
 	return []string{"BEGIN", Decide(id, Abort, nil), Forget(id), "COMMIT"}
 }
 
-// SelectTransaction asks whether a connection has a transaction open that began before a record was saved: a row if so.
-// age is how long ago that was, in microseconds. The session's time zone must be SYSTEM, in which InnoDB gives its times.
-func SelectTransaction(connID uint64, ageMicros int64) string {
-	return fmt.Sprintf("SELECT trx_started FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %d"+
-		" AND TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) >= %d", connID, ageMicros)
+// SelectSession reads what a session needs before it begins a replay: db, settings.
+func SelectSession(txnID string) string {
+	return "SELECT db, settings FROM " + redoTable + whose(txnID) + " AND seq = 0"
+}
+
+// SelectTransactions lists the open transactions of connections: the connection's id and the transaction's age in
+// microseconds, rounded up to the next second. There must be at least one id, and the session's time zone must be
+// SYSTEM, in which InnoDB gives its times.
+func SelectTransactions(connIDs []uint64) string {
+	b := []byte("SELECT trx_mysql_thread_id, TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id IN (")
+	for i, id := range connIDs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, id, 10)
+	}
+	return string(append(b, ')'))
 }
 
 // Replay lists the statements that repeat a participant's work, between LockRecord and DeleteRecord.
