@@ -22,6 +22,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/agent/dba"
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
 	"github.com/pelorusdb/pelorus/internal/agent/repl"
+	"github.com/pelorusdb/pelorus/internal/agent/resolve"
 	"github.com/pelorusdb/pelorus/internal/agent/status"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
@@ -36,16 +37,8 @@ const (
 	topoTime = 5 * time.Second
 )
 
-// RedoResolver finishes the transactions across shards that the server promised to commit before it died.
-type RedoResolver interface {
-	// BeforeOpen returns when no undecided promise is left on this server, or fails. The server is closed to applications
-	// meanwhile, and commits wait for acknowledgements where the shard's durability wants them.
-	BeforeOpen(ctx context.Context, db *dba.DB) error
-}
-
 // Parts are what others contribute to an agent. All may be nil.
 type Parts struct {
-	Resolver RedoResolver
 	// Store replaces the etcd that the configuration names.
 	Store topo.Store
 }
@@ -66,6 +59,7 @@ type Agent struct {
 	// wake asks for a look at server and topology now.
 	wake chan struct{}
 
+	redo    *resolve.Resolver
 	reader  *status.Reader
 	hub     *status.Hub
 	metrics *metrics
@@ -122,6 +116,8 @@ func RunWith(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) err
 		parts.Store = store
 	}
 	a.topo = topo.New(parts.Store).WithLogger(log)
+	a.redo = a.newResolver()
+	defer a.redo.Close()
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the agent's service: %w", err)
@@ -133,6 +129,7 @@ func RunWith(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) err
 	group.Go(func() error { a.keep(ctx); return nil })
 	group.Go(func() error { a.observe(ctx); return nil })
 	group.Go(func() error { a.beat(ctx); return nil })
+	group.Go(func() error { a.redo.Run(ctx); return nil })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -191,6 +191,7 @@ func (a *Agent) converge(ctx context.Context, d duty) error {
 	case taskFence:
 		a.setFence(d.why)
 		a.setOwn(topov1.TabletType_TABLET_TYPE_SPARE)
+		a.redo.Stop()
 		if err := rp.Fence(ctx); err != nil {
 			return err
 		}
@@ -214,6 +215,7 @@ func (a *Agent) follow(ctx context.Context, rp *repl.Repl, d duty) error {
 	}
 	a.setFence("the shard's primary is " + d.primary)
 	a.setOwn(typ)
+	a.redo.Stop()
 	changed, err := rp.Follow(ctx, repl.Source{Host: d.host, Port: d.port, Acks: d.acks, HoldReceiver: held})
 	if err != nil {
 		return err
@@ -243,6 +245,7 @@ func (a *Agent) reign(ctx context.Context, rp *repl.Repl, d duty) error {
 	}
 	a.setFence("")
 	a.setOwn(topov1.TabletType_TABLET_TYPE_PRIMARY)
+	a.redo.Start()
 	a.setReady(true)
 	if !open {
 		return nil
@@ -262,12 +265,10 @@ func (a *Agent) promote(ctx context.Context, rp *repl.Repl, d duty) error {
 	return err
 }
 
-// open resolves what transactions across shards left behind, and lets applications in.
+// open takes over what transactions across shards left behind, and lets applications in.
 func (a *Agent) open(ctx context.Context, rp *repl.Repl, d duty) error {
-	if a.parts.Resolver != nil {
-		if err := a.parts.Resolver.BeforeOpen(ctx, a.db); err != nil {
-			return fmt.Errorf("finish the transactions across shards before opening: %w", err)
-		}
+	if err := a.redo.BeforeOpen(ctx, a.db); err != nil {
+		return fmt.Errorf("take over the transactions across shards before opening: %w", err)
 	}
 	if err := rp.Open(ctx); err != nil {
 		return err

@@ -54,6 +54,10 @@ func (a *Agent) observe(ctx context.Context) {
 func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
 	s := a.agentStatus()
 	a.reader.Read(ctx, s)
+	if s.Redo != nil {
+		redo := a.redo.State()
+		s.Redo.Failing, s.Redo.LastError = proto.Uint32(uint32(redo.Failing)), &redo.Error
+	}
 	return s
 }
 

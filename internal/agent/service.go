@@ -205,6 +205,7 @@ func (s *service) Promote(ctx context.Context, req *connect.Request[tabletv1.Pro
 		}
 		a.setFence("")
 		a.setOwn(topov1.TabletType_TABLET_TYPE_PRIMARY)
+		a.redo.Start()
 		return nil
 	})
 	if err != nil {
@@ -229,6 +230,7 @@ func (s *service) Demote(ctx context.Context, req *connect.Request[tabletv1.Demo
 			return err
 		}
 		a.setFence(fmt.Sprintf("the reign of term %d was ended by a demotion", term))
+		a.redo.Stop()
 		out, err = rp.Demote(ctx, req.Msg.GetDrain().AsDuration())
 		return err
 	})
@@ -273,6 +275,7 @@ func (s *service) SetSource(ctx context.Context, req *connect.Request[tabletv1.S
 			return err
 		}
 		a.setFence("the shard's primary is " + req.Msg.GetSourceAlias())
+		a.redo.Stop()
 		_, err := rp.Follow(ctx, source)
 		return err
 	})

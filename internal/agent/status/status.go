@@ -283,10 +283,11 @@ func (r *Reader) processes(ctx context.Context, g *reading) {
 
 // sidecar reads the last reign, the heartbeat of the newest term, and undecided promises, in one statement.
 func (r *Reader) sidecar(ctx context.Context, g *reading) {
+	const waiting = flavor.Sidecar + ".redo WHERE created_at < NOW(6) - INTERVAL 2 SECOND" // younger ones are being committed
 	const query = "SELECT (SELECT MAX(term) FROM " + flavor.Sidecar + ".reign)," +
 		" (SELECT TIMESTAMPDIFF(MICROSECOND, ts, UTC_TIMESTAMP(6)) FROM " + flavor.Sidecar + ".heartbeat ORDER BY term DESC, ts DESC LIMIT 1)," +
-		" (SELECT COUNT(DISTINCT txn_id) FROM " + flavor.Sidecar + ".redo)," +
-		" (SELECT UNIX_TIMESTAMP(MIN(created_at)) FROM " + flavor.Sidecar + ".redo)"
+		" (SELECT COUNT(*) FROM " + waiting + ")," +
+		" (SELECT UNIX_TIMESTAMP(MIN(created_at)) FROM " + waiting + ")"
 	res, err := r.db.Query(ctx, query)
 	if err != nil {
 		for _, part := range []string{"reign_term", "lag.heartbeat_lag", "redo"} {

@@ -970,9 +970,13 @@ func (x *LagStatus) GetHeartbeatLag() *durationpb.Duration {
 
 type RedoStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// undecided is how many prepared cross-shard transactions wait for their decision here.
-	Undecided     *uint32                `protobuf:"varint,1,opt,name=undecided" json:"undecided,omitempty"`
-	OldestAt      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=oldest_at,json=oldestAt" json:"oldest_at,omitempty"`
+	// undecided is how many prepared cross-shard transactions have waited here for more than two seconds; oldest_at is
+	// when the first of them was prepared.
+	Undecided *uint32                `protobuf:"varint,1,opt,name=undecided" json:"undecided,omitempty"`
+	OldestAt  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=oldest_at,json=oldestAt" json:"oldest_at,omitempty"`
+	// failing is how many of them cannot be replayed: a person has to look. last_error says why something is not finished.
+	Failing       *uint32 `protobuf:"varint,3,opt,name=failing" json:"failing,omitempty"`
+	LastError     *string `protobuf:"bytes,4,opt,name=last_error,json=lastError" json:"last_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1019,6 +1023,20 @@ func (x *RedoStatus) GetOldestAt() *timestamppb.Timestamp {
 		return x.OldestAt
 	}
 	return nil
+}
+
+func (x *RedoStatus) GetFailing() uint32 {
+	if x != nil && x.Failing != nil {
+		return *x.Failing
+	}
+	return 0
+}
+
+func (x *RedoStatus) GetLastError() string {
+	if x != nil && x.LastError != nil {
+		return *x.LastError
+	}
+	return ""
 }
 
 type StartServerRequest struct {
@@ -2556,11 +2574,14 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\x05no_tx\x18\b \x01(\x04R\x04noTx\"r\n" +
 	"\tLagStatus\x12%\n" +
 	"\x0eseconds_behind\x18\x01 \x01(\x04R\rsecondsBehind\x12>\n" +
-	"\rheartbeat_lag\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fheartbeatLag\"c\n" +
+	"\rheartbeat_lag\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fheartbeatLag\"\x9c\x01\n" +
 	"\n" +
 	"RedoStatus\x12\x1c\n" +
 	"\tundecided\x18\x01 \x01(\rR\tundecided\x127\n" +
-	"\toldest_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\"\x14\n" +
+	"\toldest_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\x12\x18\n" +
+	"\afailing\x18\x03 \x01(\rR\afailing\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x04 \x01(\tR\tlastError\"\x14\n" +
 	"\x12StartServerRequest\"\x15\n" +
 	"\x13StartServerResponse\"D\n" +
 	"\x11StopServerRequest\x12\x12\n" +
