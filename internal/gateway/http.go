@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/pelorusdb/pelorus/internal/api/topov1"
@@ -26,7 +27,7 @@ func (g *gateway) serveHTTP() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for metrics: %w", err)
 	}
-	g.reg.MustRegister(prometheus.NewGoCollector(), poolCollector{g})
+	g.reg.MustRegister(collectors.NewGoCollector(), poolCollector{g})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

@@ -301,7 +301,6 @@ type rowReader struct {
 	optionally             bool
 	fields                 []field
 	buf                    []byte
-	eof                    bool
 }
 
 func newRowReader(in io.Reader, st *parse.LoadDataStmt) *rowReader {

@@ -25,7 +25,6 @@ type substitution struct {
 	reads   []string // user variables that it reads and that therefore must be set before
 	into    bool
 	locks   bool // GET_LOCK and friends: the session keeps its connection
-	release bool // RELEASE_ALL_LOCKS, RELEASE_LOCK
 	calc    bool // SQL_CALC_FOUND_ROWS
 }
 
