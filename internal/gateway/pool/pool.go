@@ -5,13 +5,16 @@
 // (session variables, character set, database) that can. Asking for a connection names both: one that already has
 // them is preferred, one that has others is changed, and a new one is opened only below the limit.
 //
-// It does not know shards, transactions or retries, and it never sends a statement of its own but to set a session up.
+// It does not know shards, transactions or retries, and it never sends a statement of its own but to set a session up
+// and to kill one.
 package pool
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,12 +92,16 @@ type Pool struct {
 	idle    int
 	waiters []chan *Conn // first in, first out; a nil means "there is room: dial"
 	closed  bool
+	killers chan struct{} // bounds the connections beside the limit that KILL uses
 
 	dials, waits, timeouts, resets, stale atomic.Uint64
 }
 
 // New makes a pool. It opens nothing.
-func New(cfg Config) *Pool { return &Pool{cfg: cfg} }
+func New(cfg Config) *Pool { return &Pool{cfg: cfg, killers: make(chan struct{}, maxKillers)} }
+
+// maxKillers is how many connections a pool opens beyond its limit at once, to kill statements when all others are busy.
+const maxKillers = 4
 
 // Addr returns the server's address.
 func (p *Pool) Addr() string { return p.cfg.Dial.Addr }
@@ -113,6 +120,10 @@ type Conn struct {
 	handles  handles
 	// Dirty says that the session state is not what settings say: the connection is reset before it is used again.
 	Dirty bool
+	// KillHard says that the statement now running must not be stopped by KILL QUERY, but with its connection: a
+	// MariaDB answers OK to an autocommit write whose wait for a replica was interrupted so.
+	KillHard bool
+	gone     bool // closed, its place given back
 }
 
 // Class returns the connection's class.
@@ -213,7 +224,7 @@ func (p *Pool) steal(class Class) *Conn {
 		return nil
 	}
 	c := best.conns[0]
-	best.conns = append(best.conns[:0], best.conns[1:]...)
+	best.conns = slices.Delete(best.conns, 0, 1)
 	p.idle--
 	return c
 }
@@ -277,8 +288,17 @@ func (p *Pool) dial(ctx context.Context, class Class, settings *Settings) (*Conn
 	return c, nil
 }
 
-// Put takes a connection back. The next one to use it finds it as it is, so the caller must have read every answer.
+// Put takes a connection back. The next one to use it finds it as it is, so the caller must have read every answer. One
+// that broke is discarded.
 func (p *Pool) Put(c *Conn) {
+	if c.gone {
+		return
+	}
+	if c.Broken() {
+		c.Discard()
+		return
+	}
+	c.KillHard = false
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -332,7 +352,7 @@ func (p *Pool) Reap(now time.Time) {
 			n++
 		}
 		old = append(old, st.conns[:n]...)
-		st.conns = append(st.conns[:0], st.conns[n:]...)
+		st.conns = slices.Delete(st.conns, 0, n)
 		if len(st.conns) > 0 {
 			kept = append(kept, st)
 		}
@@ -375,13 +395,45 @@ func (p *Pool) Stats() Stats {
 // Release gives the connection back to its pool.
 func (c *Conn) Release() { c.pool.Put(c) }
 
-// Discard closes the connection and gives its place back.
+// Discard closes the connection and gives its place back. Once is enough: further calls do nothing.
 func (c *Conn) Discard() {
+	if c.gone {
+		return
+	}
+	c.gone = true
 	c.closeOnly()
 	c.pool.leave()
 }
 
 func (c *Conn) closeOnly() { _ = c.Conn.Close() }
+
+// Kill ends the statement that runs on a connection of the server, the connection too if hard. It uses a connection of
+// its own beside the pool's limit, so that it works when all are busy, and blocks until the server has answered.
+func (p *Pool) Kill(ctx context.Context, id uint32, hard bool) error {
+	select {
+	case p.killers <- struct{}{}:
+		defer func() { <-p.killers }()
+	case <-ctx.Done():
+		return fmt.Errorf("kill a statement on %s: %w", p.Addr(), ctx.Err())
+	}
+	cc, err := client.Dial(ctx, p.cfg.Dial)
+	if err != nil {
+		return fmt.Errorf("connect to server %s to kill a statement: %w", p.Addr(), err)
+	}
+	defer cc.Close()
+	verb := "KILL QUERY "
+	if hard {
+		verb = "KILL "
+	}
+	_, err = cc.Exec(ctx, verb+strconv.FormatUint(uint64(id), 10))
+	var my *wire.MySQLError
+	if errors.As(err, &my) && my.Errno == errnoNoSuchThread {
+		return nil // it ended by itself
+	}
+	return err
+}
+
+const errnoNoSuchThread = 1094
 
 // change brings the connection from its settings to others.
 func (c *Conn) change(ctx context.Context, settings *Settings) error {
