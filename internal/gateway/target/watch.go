@@ -109,21 +109,45 @@ func (w *Watcher) Run(ctx context.Context) {
 
 func (w *Watcher) follow(ctx context.Context, ks string) {
 	for view := range w.topo.WatchKeyspace(ctx, ks) {
-		if ctx.Err() != nil {
+		if !w.show(ctx, ks, view) {
 			return
 		}
-		w.mu.Lock()
-		w.views[ks] = view
-		w.rebuild()
-		w.mu.Unlock()
 	}
+}
+
+// show takes a keyspace's view in, unless the keyspace was forgotten in the meantime.
+func (w *Watcher) show(ctx context.Context, ks string, view *topo.KeyspaceView) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
+	w.views[ks] = view
+	w.rebuild()
+	return true
 }
 
 func (w *Watcher) forget(ks string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.views, ks)
+	w.forgetTerms(ks, nil)
 	w.rebuild()
+}
+
+// forgetTerms drops the terms of the shards that a keyspace has no more: a shard of the same name that is made later
+// begins to count anew.
+func (w *Watcher) forgetTerms(ks string, view *topo.KeyspaceView) {
+	for key := range w.terms {
+		name, shard, _ := strings.Cut(key, "/")
+		if name != ks {
+			continue
+		}
+		if view != nil && view.Shards[shard] != nil {
+			continue
+		}
+		delete(w.terms, key)
+	}
 }
 
 func (w *Watcher) setRules(rules string) {
@@ -180,6 +204,7 @@ func (w *Watcher) keyspace(name string, view *topo.KeyspaceView, used map[string
 	if db := view.Record.GetDbName(); db != "" {
 		ks.DBName = db
 	}
+	w.forgetTerms(name, view)
 	for shName, rec := range view.Shards {
 		r, err := vindex.ParseShardName(shName)
 		if err != nil {
@@ -192,6 +217,9 @@ func (w *Watcher) keyspace(name string, view *topo.KeyspaceView, used map[string
 			if old := w.cur.Load().Keyspaces[name]; old != nil {
 				if sh := old.Shard(shName); sh != nil && sh.Primary != nil {
 					used[endpointKey(sh.Primary.Addr, ks.DBName)] = true
+					for _, r := range sh.Replicas {
+						used[endpointKey(r.Addr, ks.DBName)] = true
+					}
 					cp := *sh
 					cp.Keyspace = ks
 					ks.Shards = append(ks.Shards, &cp)
@@ -228,7 +256,7 @@ func (w *Watcher) attach(sh *Shard, rec *topov1.Shard, view *topo.KeyspaceView, 
 		}
 		e := w.endpoint(t, sh.Keyspace.DBName, used)
 		if primary {
-			sh.Primary = &Endpoint{Alias: e.Alias, Addr: e.Addr, Type: "primary", Pool: e.Pool}
+			sh.Primary = &Endpoint{Alias: a, Addr: e.Addr, Type: "primary", Pool: e.Pool}
 			if snap.ServerVersion == "" {
 				snap.ServerVersion, snap.Flavor = t.GetServerVersion(), t.GetFlavor()
 			}
@@ -238,7 +266,7 @@ func (w *Watcher) attach(sh *Shard, rec *topov1.Shard, view *topo.KeyspaceView, 
 		if t.GetType() == topov1.TabletType_TABLET_TYPE_RDONLY {
 			kind = "rdonly"
 		}
-		sh.Replicas = append(sh.Replicas, &Endpoint{Alias: e.Alias, Addr: e.Addr, Type: kind, Pool: e.Pool})
+		sh.Replicas = append(sh.Replicas, &Endpoint{Alias: a, Addr: e.Addr, Type: kind, Pool: e.Pool})
 	}
 }
 
