@@ -161,7 +161,9 @@ func TestPrimaryMoves(t *testing.T) {
 	x.tablet(3, "k", "-80", typeRdonly, 1003)
 	x.tablet(4, "k", "-80", typeSpare, 1004)
 	x.reign("k", "-80", a, 2)
-	s := x.await("first primary", func(s *Snapshot) bool { return primary(s, "k", "-80") == a && len(s.Keyspaces["k"].Shard("-80").Replicas) == 2 })
+	s := x.await("first primary", func(s *Snapshot) bool {
+		return primary(s, "k", "-80") == a && len(s.Keyspaces["k"].Shard("-80").Replicas) == 2
+	})
 	sh := s.Keyspaces["k"].Shard("-80")
 	if sh.Replicas[0].Alias != b || sh.Replicas[0].Type != "replica" || sh.Replicas[1].Type != "rdonly" {
 		t.Errorf("replicas %+v", sh.Replicas)
@@ -219,7 +221,9 @@ func TestTabletsComeAndGo(t *testing.T) {
 	a := x.tablet(1, "k", "-", typePrimary, 1001)
 	b := x.tablet(2, "k", "-", typeReplica, 1002)
 	x.reign("k", "-", a, 2)
-	s := x.await("both", func(s *Snapshot) bool { return primary(s, "k", "-") == a && len(s.Keyspaces["k"].Shard("-").Replicas) == 1 })
+	s := x.await("both", func(s *Snapshot) bool {
+		return primary(s, "k", "-") == a && len(s.Keyspaces["k"].Shard("-").Replicas) == 1
+	})
 	gone, kept := s.Keyspaces["k"].Shard("-").Replicas[0].Pool, s.Keyspaces["k"].Shard("-").Primary.Pool
 	x.must(x.top.DeleteTablet(t.Context(), b))
 	s = x.await("no replica", func(s *Snapshot) bool { return len(s.Keyspaces["k"].Shard("-").Replicas) == 0 })
