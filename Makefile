@@ -50,10 +50,11 @@ test-long: setup ## the tests again, longer: more seeds, fuzzing of each parser 
 	@PELORUS_LONG=1 go run ./test/summary -p $(TEST_P) -timeout 60m -race ./internal/... ./cmd/... -- -p 1 -timeout 120m ./test/... ./examples/...
 	@scripts/fuzz.sh 60s
 
+# BENCH holds flags of test/bench: BENCH="-quick", BENCH="-flavor mariadb -threads 8 -seconds 10".
 .PHONY: bench
-bench: setup build ## sysbench: direct, through Pelorus, through MySQL Router, interleaved
+bench: build ## sysbench: direct, through Pelorus, through MySQL Router, taking turns (BENCH="-quick": two minutes)
 	@scripts/setup.sh bench
-	@go run ./test/bench -pelorus $(BIN)
+	@go run ./test/bench -pelorus $(BIN) $(BENCH)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, buf

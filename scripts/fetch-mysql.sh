@@ -67,7 +67,7 @@ mkdir "$prefix/bin"
 libraries=$prefix/root/usr/lib/$triplet
 loader=$(find "$prefix/root/usr/lib" -name 'ld-linux-*.so.*' | head -n 1)
 [ -n "$loader" ] || fail "the unpacked C library has no loader"
-path=$libraries:$prefix/root/usr/lib/mysql/private:$libraries/mysql-router
+path=$libraries:$prefix/root/usr/lib/mysql/private:$prefix/root/usr/lib/mysql-router
 starter() { # starter NAME OPTIONS: the server's compiled-in paths lead elsewhere, so it is told the right ones
   local program
   program=$(find "$prefix/root/usr/sbin" "$prefix/root/usr/bin" -name "$1" | head -n 1)

@@ -30,5 +30,6 @@ func (a *App) gatewayCommand() *cobra.Command {
 		f.DurationVar(&cfg.WriteTimeout, "write-timeout", cfg.WriteTimeout, "after which a client that does not read its results is cut off")
 		f.StringVar(&cfg.TLSCert, "tls-cert", cfg.TLSCert, "certificate (PEM) for clients")
 		f.StringVar(&cfg.TLSKey, "tls-key", cfg.TLSKey, "its key (PEM)")
+		f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve /debug/pprof/ beside /metrics, to anybody who reaches that port")
 	}, func() error { return cfg.Validate() }, func(ctx context.Context, log *slog.Logger) error { return gateway.Run(ctx, cfg, log) })
 }

@@ -39,6 +39,8 @@ type Config struct {
 	WriteTimeout time.Duration
 	// TLSCert and TLSKey are PEM files; empty offers no TLS.
 	TLSCert, TLSKey string
+	// Profiling serves Go's profiles under /debug/pprof/ on HTTP, to anybody who reaches that port: for a trusted network.
+	Profiling bool
 }
 
 // DefaultConfig returns the values that a gateway has when nothing else is said.
