@@ -137,11 +137,9 @@ func SelectSession(txnID string) string {
 	return "SELECT db, settings FROM " + redoTable + whose(txnID) + " AND seq = 0"
 }
 
-// SelectTransactions lists the open transactions of connections: the connection's id and the transaction's age in
-// microseconds, rounded up to the next second. There must be at least one id, and the session's time zone must be
-// SYSTEM, in which InnoDB gives its times.
-func SelectTransactions(connIDs []uint64) string {
-	b := []byte("SELECT trx_mysql_thread_id, TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id IN (")
+// SelectSessions tells which of some connections exist. There must be at least one id.
+func SelectSessions(connIDs []uint64) string {
+	b := []byte("SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (")
 	for i, id := range connIDs {
 		if i > 0 {
 			b = append(b, ',')
@@ -149,6 +147,14 @@ func SelectTransactions(connIDs []uint64) string {
 		b = strconv.AppendUint(b, id, 10)
 	}
 	return string(append(b, ')'))
+}
+
+// SelectTransaction returns a row if a connection has a transaction open that is at least so many microseconds old. The
+// session's time zone must be SYSTEM, in which InnoDB gives its times. InnoDB shows one list for 100 ms and longer: the
+// answer is a hint.
+func SelectTransaction(connID uint64, ageMicros int64) string {
+	return fmt.Sprintf("SELECT trx_started FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %d"+
+		" AND TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) >= %d", connID, ageMicros)
 }
 
 // Replay lists the statements that repeat a participant's work, between LockRecord and DeleteRecord.

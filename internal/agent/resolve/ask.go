@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
@@ -19,8 +18,8 @@ var errUndecided = errors.New("the coordinator is committing")
 const coordinatorWait = 2 * time.Second
 
 // ask learns a transaction's decision from its coordinator's shard. If there is none, it makes it abort. What it returns
-// lasts: it is acknowledged as far as that shard's durability goes, and a transaction that is aborted has no connection
-// left on the coordinator's server.
+// lasts: it is acknowledged as far as that shard's durability goes, and the connection of an aborted
+// transaction is ended on the coordinator's server.
 func (r *Resolver) ask(ctx context.Context, h *head) (redo.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Times.Ask)
 	defer cancel()
@@ -96,29 +95,32 @@ func barrier(ctx context.Context, c *client.Conn) error {
 // endConnection ends the coordinator's transaction if a stopped gateway still holds it open. It can't commit any more,
 // but it has its locks.
 func endConnection(ctx context.Context, c *client.Conn, h *head) error {
+	rows, err := query(ctx, c, redo.SelectTransaction(h.coordConnID, h.ageNow().Microseconds()))
+	if err != nil {
+		return fmt.Errorf("look for the coordinator's transaction: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := kill(ctx, c, h.coordConnID); err != nil {
+		return err
+	}
 	for {
-		rows, err := query(ctx, c, redo.SelectTransactions([]uint64{h.coordConnID}))
+		rows, err := query(ctx, c, redo.SelectSessions([]uint64{h.coordConnID}))
 		if err != nil {
-			return fmt.Errorf("look for the coordinator's transaction: %w", err)
+			return fmt.Errorf("look for the coordinator's connection: %w", err)
 		}
-		ages, err := parseTransactions(rows)
-		if err != nil {
-			return err
-		}
-		if age, open := ages[h.coordConnID]; !open || age < h.ageNow() {
+		if len(rows) == 0 {
 			return nil
 		}
-		if _, err := c.Exec(ctx, "KILL "+strconv.FormatUint(h.coordConnID, 10)); err != nil && errno(err) != errNoSuchThread {
-			return fmt.Errorf("end the coordinator's connection: %w", err)
-		}
-		if !pause(ctx, cacheTime) {
+		if !pause(ctx, gonePause) {
 			return fmt.Errorf("wait for the end of the coordinator's connection: %w", ctx.Err())
 		}
 	}
 }
 
-// cacheTime is how long InnoDB shows the same list of transactions.
-const cacheTime = 110 * time.Millisecond
+// gonePause is between two looks for a connection that was killed; it goes within milliseconds.
+const gonePause = 10 * time.Millisecond
 
 // pause waits and says whether to go on.
 func pause(ctx context.Context, d time.Duration) bool {

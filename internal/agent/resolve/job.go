@@ -75,6 +75,9 @@ func (r *Resolver) ended(j *job, v redo.Verdict, err error, cancelled bool) {
 		var failed *replayError
 		t.attempts++
 		t.next, t.err, t.lost = time.Now().Add(pauseAfter(t.attempts)), err, errors.As(err, &failed)
+		if errors.Is(err, errBusy) {
+			t.attempts, t.next = 0, time.Now().Add(retryFirst)
+		}
 		r.retries[id] = &t
 	}
 	r.mu.Unlock()
@@ -162,6 +165,10 @@ func (j *job) lock(ctx context.Context) (*client.Conn, []redo.Statement, error) 
 		statements, err := j.begin(ctx, c)
 		if err == nil && statements != nil {
 			return c, statements, nil
+		}
+		if errors.Is(err, errBusy) && j.head.age >= j.r.cfg.Times.GiveUp {
+			j.r.cfg.Log.Warn("txn_given_up", "txn", j.head.txnID, "age", j.head.age.Round(time.Millisecond), "conn", j.head.connID)
+			err = errors.Join(err, kill(ctx, c, j.head.connID))
 		}
 		_ = c.Close() // nothing was done on it
 		if !j.opening || !errors.Is(err, errBusy) || time.Now().After(limit) || !pause(ctx, busyPause) {

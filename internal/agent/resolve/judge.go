@@ -8,25 +8,25 @@ type action int
 const (
 	// actLeave: somebody else is at it, or may be.
 	actLeave action = iota
-	// actFinish: nobody is.
+	// actFinish: it is finished if nobody has it locked.
 	actFinish
-	// actEnd: its connection is at it for too long and is ended.
+	// actEnd: the same, and whoever has it locked is ended.
 	actEnd
 )
 
-// judge says what to do with a record of a given age, whose connection has a transaction open or not, and for how long. A
-// transaction that is younger than the record is another one of the same connection, or of one with the same number on
-// a restarted server. trx is rounded up to a second. It is no proof that nobody is at it: that is the lock on the record.
-func judge(age, trx time.Duration, open bool, t Times) action {
+// judge says what to do with a record of a given age, whose connection exists or not. That is no proof that somebody is at
+// it or not, because connections serve one transaction after the other and a restarted server numbers them anew: the
+// proof is the lock on the record.
+func judge(age time.Duration, alive bool, t Times) action {
 	switch {
-	case open && trx >= age && age >= t.GiveUp:
+	case !alive:
+		return actFinish
+	case age >= t.GiveUp:
 		return actEnd
-	case open && trx >= age:
-		return actLeave
-	case age < t.Settle:
-		return actLeave
+	case age >= t.Grace:
+		return actFinish
 	}
-	return actFinish
+	return actLeave
 }
 
 const (

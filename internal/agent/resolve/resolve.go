@@ -34,9 +34,10 @@ type Shards interface {
 type Times struct {
 	// Poll is how often the server is asked for records; Busy the same while there are some.
 	Poll, Busy time.Duration
-	// Settle is how old a record without a connection must be: its transaction may be about to lock it.
-	Settle time.Duration
-	// GiveUp is how old a record may get while its connection lives. Then the connection is ended.
+	// Grace is how old a record must be before somebody looks whether its connection, which lives, still has it locked.
+	// It covers the moment between saving a record and locking it.
+	Grace time.Duration
+	// GiveUp is how old a locked record may get. Then its connection is ended.
 	GiveUp time.Duration
 	// Ask bounds one conversation with a coordinator.
 	Ask time.Duration
@@ -49,7 +50,7 @@ type Times struct {
 // DefaultTimes are those of production.
 func DefaultTimes() Times {
 	return Times{
-		Poll: 500 * time.Millisecond, Busy: 100 * time.Millisecond, Settle: 200 * time.Millisecond, GiveUp: 30 * time.Second,
+		Poll: 500 * time.Millisecond, Busy: 100 * time.Millisecond, Grace: 2 * time.Second, GiveUp: 30 * time.Second,
 		Ask: 5 * time.Second, Open: 10 * time.Second,
 		Collect: 10 * time.Second, KeepCommit: time.Minute, KeepAbort: time.Hour,
 	}
@@ -240,21 +241,14 @@ func (r *Resolver) round(ctx context.Context) (int, error) {
 		r.forgetRetries(heads)
 		return 0, err
 	}
-	ages, err := r.transactions(ctx, heads)
+	alive, err := r.sessions(ctx, heads)
 	if err != nil {
 		return len(heads), err
 	}
 	r.forgetRetries(heads)
 	for _, h := range heads {
-		trx, open := ages[h.connID]
-		switch judge(h.age, trx, open, r.cfg.Times) {
-		case actFinish:
+		if judge(h.age, alive[h.connID], r.cfg.Times) != actLeave {
 			r.start(h, false)
-		case actEnd:
-			r.cfg.Log.Warn("txn_given_up", "txn", h.txnID, "age", h.age.Round(time.Millisecond), "conn", h.connID)
-			if err := r.kill(ctx, h.connID); err != nil {
-				return len(heads), err
-			}
 		}
 	}
 	return len(heads), nil

@@ -19,6 +19,7 @@ const (
 	errLockWait     = 1205
 	errDeadlock     = 1213
 	errNoSuchThread = 1094
+	errNotOwner     = 1095
 	errReadOnly     = 1290
 	errOffline      = 3032
 	errShutdown     = 1053
@@ -141,38 +142,31 @@ func parseHeads(rows [][]string) ([]head, error) {
 	return heads, nil
 }
 
-// transactions returns how long the connections of records have had transactions open; those that have none are absent.
-func (r *Resolver) transactions(ctx context.Context, heads []head) (map[uint64]time.Duration, error) {
+// sessions tells which of the records' connections exist.
+func (r *Resolver) sessions(ctx context.Context, heads []head) (map[uint64]bool, error) {
 	ids := make([]uint64, len(heads))
 	for i, h := range heads {
 		ids[i] = h.connID
 	}
-	rows, err := r.look(ctx, redo.SelectTransactions(ids))
+	rows, err := r.look(ctx, redo.SelectSessions(ids))
 	if err != nil {
-		return nil, fmt.Errorf("look for open transactions: %w", err)
+		return nil, fmt.Errorf("look for the connections of transactions: %w", err)
 	}
-	return parseTransactions(rows)
-}
-
-func parseTransactions(rows [][]string) (map[uint64]time.Duration, error) {
-	out := make(map[uint64]time.Duration, len(rows))
+	out := make(map[uint64]bool, len(rows))
 	for _, row := range rows {
 		id, err := strconv.ParseUint(row[0], 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("id of a connection: %w", err)
 		}
-		micros, err := strconv.ParseInt(row[1], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("age of a transaction: %w", err)
-		}
-		out[id] = max(out[id], time.Duration(micros)*time.Microsecond)
+		out[id] = true
 	}
 	return out, nil
 }
 
-func (r *Resolver) kill(ctx context.Context, connID uint64) error {
-	_, err := r.look(ctx, "KILL "+strconv.FormatUint(connID, 10))
-	if err != nil && errno(err) != errNoSuchThread {
+// kill ends a connection of the same account. One that is gone, or is not one of ours, is left alone.
+func kill(ctx context.Context, c *client.Conn, connID uint64) error {
+	_, err := c.Exec(ctx, "KILL "+strconv.FormatUint(connID, 10))
+	if n := errno(err); err != nil && n != errNoSuchThread && n != errNotOwner {
 		return fmt.Errorf("end connection %d: %w", connID, err)
 	}
 	return nil
