@@ -102,8 +102,14 @@ func (s *Session) part(ctx context.Context, sh *target.Shard, write bool) (*part
 // beginStatements are what begins the transaction on a part, with the savepoints that the client has set so far; none
 // if it has begun there or needs no statement.
 func (s *Session) beginStatements(p *part) []string {
-	if p.begun || !s.tx.explicit && s.tx.implicit == 0 {
+	if p.begun {
 		return nil
+	}
+	if !s.tx.explicit && s.tx.implicit == 0 {
+		// Without autocommit the server begins by itself, but knows neither savepoints nor what was set for the next transaction.
+		if s.tx.autocommit || len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 {
+			return nil
+		}
 	}
 	begin := s.tx.begin
 	if begin == "" {
