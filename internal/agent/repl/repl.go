@@ -71,8 +71,10 @@ type Repl struct {
 	apps []string
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	kicked time.Time
+	mu          sync.Mutex
+	revivePause time.Duration // between two attempts to get a receiver to acknowledge
+	reviveAt    time.Time     // when the next is due; zero while it acknowledges
+	kicked      time.Time
 }
 
 // New makes a Repl for a server of a flavor.
@@ -151,7 +153,67 @@ func (r *Repl) Follow(ctx context.Context, src Source) (changed bool, err error)
 			return true, fmt.Errorf("let readers in: %w", err)
 		}
 	}
+	if src.Acks && !src.HoldReceiver && !changed && !toggled && !did {
+		return r.reviveAcks(ctx)
+	}
 	return changed || toggled || did, nil
+}
+
+// reviveAcks connects a receiver anew that should acknowledge and does not: it may have connected before its source had
+// semi-sync, and stays asynchronous for as long as that connection lives. It is tried less and less often, since the
+// source may have it off on purpose.
+func (r *Repl) reviveAcks(ctx context.Context) (changed bool, err error) {
+	res, err := r.db.Query(ctx, r.fl.SemiSyncStatusQuery())
+	if err != nil {
+		return false, fmt.Errorf("read the state of semi-sync: %w", err)
+	}
+	vars, err := r.db.Query(ctx, r.fl.SemiSyncVariablesQuery())
+	if err != nil {
+		return false, fmt.Errorf("read the semi-sync settings: %w", err)
+	}
+	family := r.fl.DetectSemiSync(vars.Pairs())
+	if family == nil {
+		return false, nil
+	}
+	active := family.ParseSemiSync(vars.Pairs(), res.Pairs()).ReplicaActive
+	rs, ok, err := r.status(ctx)
+	if err != nil {
+		return false, err
+	}
+	idle := r.fl.Has(flavor.KeepsReceived) || rs.Received != nil && text(rs.Received) == text(rs.Applied)
+	if !ok || active == nil || text(rs.Receiver) != "Yes" || !idle || !r.mayRevive(*active) {
+		return false, nil
+	}
+	if err := r.db.Exec(ctx, r.fl.StopReceiver(), r.fl.StartReceiver()); err != nil {
+		return true, fmt.Errorf("connect the receiver anew, for it to acknowledge: %w", err)
+	}
+	return true, nil
+}
+
+// Pauses between two attempts of reviveAcks.
+const (
+	reviveFirst = 2 * time.Second
+	reviveMost  = time.Minute
+)
+
+func (r *Repl) mayRevive(active bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	switch {
+	case active:
+		r.revivePause, r.reviveAt = reviveFirst, time.Time{}
+		return false
+	case r.reviveAt.IsZero(): // seen for the first time: it may be connecting
+		r.revivePause = max(r.revivePause, reviveFirst)
+		r.reviveAt = now.Add(r.revivePause)
+		return false
+	case now.Before(r.reviveAt):
+		return false
+	}
+	r.revivePause = min(2*r.revivePause, reviveMost)
+	r.reviveAt = now.Add(r.revivePause)
+	return true
 }
 
 // connect points replication to the source and keeps it running.

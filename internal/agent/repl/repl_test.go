@@ -326,6 +326,47 @@ func TestAdjustSemiSync(t *testing.T) {
 	})
 }
 
+// TestReviveAcks: a receiver that connected without semi-sync, because its source had none yet, is made to acknowledge.
+func TestReviveAcks(t *testing.T) {
+	both(t, func(t *testing.T, family string) {
+		p := promoted(t, family, true)
+		r := newSite(t, family, 2, p.creds)
+		ctx := t.Context()
+		src := p.source()
+		src.Acks = false
+		if _, err := r.rp.Follow(ctx, src); err != nil {
+			t.Fatal(err)
+		}
+		res, err := r.db.Query(ctx, r.fl.SemiSyncVariablesQuery())
+		if err != nil {
+			t.Fatal(err)
+		}
+		semi := r.fl.DetectSemiSync(res.Pairs())
+		// Turned on behind the connection's back: it has no effect until the receiver connects anew.
+		if err := r.db.Exec(ctx, semi.SetReplica(true)...); err != nil {
+			t.Fatal(err)
+		}
+		src.Acks = true
+		active := func() bool {
+			st, err := r.db.Query(ctx, r.fl.SemiSyncStatusQuery())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := semi.ParseSemiSync(nil, st.Pairs()).ReplicaActive
+			return a != nil && *a
+		}
+		if active() {
+			t.Fatal("it acknowledges already: the test proves nothing")
+		}
+		until(t, "the replica to acknowledge", func() bool {
+			if _, err := r.rp.Follow(ctx, src); err != nil {
+				t.Fatal(err)
+			}
+			return active()
+		})
+	})
+}
+
 func position(family string) string {
 	if family == servers.MariaDB {
 		return "gtid_current_pos"

@@ -410,8 +410,12 @@ func TestCloseEndsWaits(t *testing.T) {
 			a, b := pair(t, name)
 			done := make(chan error, 2)
 			go func() {
-				_, _, err := b.ReadCommand()
-				done <- err
+				for {
+					if _, _, err := b.ReadCommand(); err != nil { // the zeros that a writes are empty commands
+						done <- err
+						return
+					}
+				}
 			}()
 			go func() {
 				for {
