@@ -118,8 +118,8 @@ func SelectDecision(txnID string) string {
 // age for their kind, in seconds.
 func SelectOldDecisions(commitAge, abortAge, limit int) string {
 	return fmt.Sprintf("SELECT txn_id, state, participants FROM "+decisionTable+" WHERE created_at < NOW(6) - INTERVAL %d SECOND"+
-		" AND (state = 'commit' OR created_at < NOW(6) - INTERVAL %d SECOND) ORDER BY created_at LIMIT %d",
-		min(commitAge, abortAge), abortAge, limit)
+		" AND created_at < NOW(6) - INTERVAL IF(state = 'commit', %d, %d) SECOND ORDER BY created_at LIMIT %d",
+		min(commitAge, abortAge), commitAge, abortAge, limit)
 }
 
 // Forget removes a decision, once no participant has a record of it.

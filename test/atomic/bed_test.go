@@ -38,7 +38,6 @@ type node struct {
 	resolver *resolve.Resolver
 	cut      context.CancelFunc
 	done     chan struct{}
-	up       sync.Mutex // held while the server is being killed and started
 }
 
 // bed is two shards, bank/-80 and bank/80-.
@@ -82,7 +81,7 @@ func newBed(t *testing.T, family string) *bed {
 	t.Helper()
 	b := &bed{t: t, away: map[string]bool{}}
 	for i, name := range []string{"bank/-80", "bank/80-"} {
-		srv := servers.StartWith(t, family, servers.Options{Safe: true, ServerID: uint32(i + 1)})
+		srv := servers.StartWith(t, family, servers.Options{Safe: true, ServerID: uint32(i + 1), Extra: []string{"innodb_lock_wait_timeout = 2"}})
 		n := &node{t: t, name: name, srv: srv, db: dba.Open(dba.Config{Network: "unix", Addr: srv.Socket, User: "root"})}
 		t.Cleanup(n.db.Close)
 		var err error
@@ -154,6 +153,39 @@ func (n *node) get(sql string) (string, error) {
 		return "", err
 	}
 	return r.Text(0, 0), nil
+}
+
+// killAll runs KILL statements, separated by semicolons, of connections that may be gone.
+func (n *node) killAll(statements string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, sql := range strings.FieldsFunc(statements, func(r rune) bool { return r == ';' }) {
+		if err := n.db.Exec(ctx, sql); err != nil && dba.Errno(err) == 0 {
+			return // the server is away, and the connections with it
+		}
+	}
+}
+
+// logged counts the log rows of each transaction.
+func (n *node) logged() map[string]int {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), recovery)
+	defer cancel()
+	out := map[string]int{}
+	err := n.db.Session(ctx, func(c *dba.Conn) error {
+		r, err := c.Query(ctx, "SELECT txn FROM bank.log", 1_000_000)
+		if err != nil {
+			return err
+		}
+		for i := range r.Rows {
+			out[r.Text(i, 0)]++
+		}
+		return nil
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return out
 }
 
 // kill is kill -9.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ import (
 type gate struct {
 	names [2]string
 	pools [2]*pool.Pool
+	mu    sync.Mutex
+	used  []*pool.Conn
 }
 
 func newGate(names, addrs [2]string) *gate {
@@ -48,6 +51,27 @@ func (g *gate) close() {
 	}
 }
 
+// cutOff closes the sockets of the transaction that is under way.
+func (g *gate) cutOff() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.used {
+		_ = c.Kill() // a socket that is closed already is as good
+	}
+}
+
+func (g *gate) use(c *pool.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used = append(g.used, c)
+}
+
+func (g *gate) unuse() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used = nil
+}
+
 // transfer says what goes from one shard's account to the other's.
 type transfer struct {
 	ID       string
@@ -62,6 +86,7 @@ func (g *gate) run(ctx context.Context, tr transfer, hooks txn.Hooks) error {
 	parts := make([]txn.Participant, 0, 2)
 	broken := []*pool.Conn{}
 	defer func() {
+		g.unuse()
 		for _, p := range parts {
 			if slices.Contains(broken, p.Conn) || p.Conn.Broken() {
 				p.Conn.Discard()
@@ -77,6 +102,7 @@ func (g *gate) run(ctx context.Context, tr transfer, hooks txn.Hooks) error {
 		if err != nil {
 			return err
 		}
+		g.use(conn)
 		keyspace, shard := g.names[i][:4], g.names[i][5:]
 		parts = append(parts, txn.Participant{Keyspace: keyspace, Shard: shard, Term: 1, Conn: conn, Database: "bank"})
 		p := &parts[len(parts)-1]
