@@ -40,7 +40,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 		}
 		return s.done(more)
 	case *parse.TxnStmt:
-		return s.txnStmt(st, sql, more)
+		return s.txnStmt(st, more)
 	case *parse.KillStmt:
 		return s.kill(snap, st, sql)
 	case *parse.LockTablesStmt:
@@ -142,6 +142,9 @@ func (s *Session) alterVSchema(sql []byte, more bool) error {
 
 // lockTables runs LOCK TABLES and UNLOCK TABLES on every shard of the keyspace.
 func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sql []byte, more bool) error {
+	if st.Unlock && !s.tx.locked {
+		return s.done(more) // as on a server: only the end of locks ends the transaction
+	}
 	if err := s.commit(); err != nil {
 		return s.failMore(err)
 	}
@@ -166,7 +169,7 @@ func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sq
 			return s.failMore(errcode.New(errcode.CrossKeyspace, ks.Name+", "+t.Schema.Name))
 		}
 	}
-	s.tx.reserved = true
+	s.tx.reserved, s.tx.locked = true, true
 	for _, sh := range ks.Shards {
 		p, err := s.part(s.ctx, sh, false)
 		if err == nil {

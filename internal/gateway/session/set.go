@@ -319,7 +319,7 @@ func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
 		if s.tx.open() {
 			return errcode.New(errcode.TxnStateChange)
 		}
-		s.tx.next = append(s.tx.next, string(st.Text(sql)))
+		s.tx.next = append(s.tx.next, "SET TRANSACTION "+strings.Join(st.Args, ", "))
 		return nil
 	}
 	next := s.vars.clone()

@@ -36,6 +36,7 @@ type txState struct {
 	next       []string // SET TRANSACTION for the next one
 	mode       txn.Mode
 	reserved   bool // connections are kept after statements: temporary tables, locks
+	locked     bool // LOCK TABLES was given
 	parts      []*part
 	savepoints []string
 	redoBytes  int
@@ -332,7 +333,7 @@ func (s *Session) unreserve() {
 	if !s.tx.reserved {
 		return
 	}
-	s.tx.reserved = false
+	s.tx.reserved, s.tx.locked = false, false
 	for _, p := range s.tx.parts {
 		p.conn.Discard()
 	}
@@ -342,16 +343,14 @@ func (s *Session) unreserve() {
 }
 
 // txnStmt runs BEGIN, COMMIT, ROLLBACK and savepoints.
-func (s *Session) txnStmt(st *parse.TxnStmt, sql []byte, more bool) error {
+func (s *Session) txnStmt(st *parse.TxnStmt, more bool) error {
 	var err error
 	switch st.Kind {
 	case "BEGIN":
 		if err = s.commit(); err == nil {
 			s.tx.explicit = true
 			s.tx.readOnly = st.ReadOnly
-			if st.ReadOnly || st.ReadWrite || st.Snapshot {
-				s.tx.begin = string(st.Text(sql))
-			}
+			s.tx.begin = beginOf(st)
 		}
 	case "COMMIT":
 		err = s.commit()
@@ -379,6 +378,25 @@ func (s *Session) txnStmt(st *parse.TxnStmt, sql []byte, more bool) error {
 		return errQuit
 	}
 	return nil
+}
+
+// beginOf is the statement that begins a transaction on a server as the client wants it, without the comments in which the
+// client may have wrapped parts of it; "" for a plain one.
+func beginOf(st *parse.TxnStmt) string {
+	var traits []string
+	if st.Snapshot {
+		traits = append(traits, "WITH CONSISTENT SNAPSHOT")
+	}
+	if st.ReadOnly {
+		traits = append(traits, "READ ONLY")
+	}
+	if st.ReadWrite {
+		traits = append(traits, "READ WRITE")
+	}
+	if len(traits) == 0 {
+		return ""
+	}
+	return beginText + " " + strings.Join(traits, ", ")
 }
 
 // txnFailed answers a transaction statement that failed. An unknown outcome also ends the connection.
