@@ -174,8 +174,8 @@ func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) erro
 		if err = s.send(c, body, raw); err == nil {
 			err = s.forward(c, wire.ResponseQuery, true)
 		}
-		var lost *lostError
-		if err == nil || !errors.As(err, &lost) {
+		lost, ok := errors.AsType[*lostError](err)
+		if !ok {
 			return err
 		}
 		c.Discard()

@@ -468,16 +468,15 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		if err != nil {
 			return s.fail(s.serverError(ep, err))
 		}
-		err = s.executeOn(c, st, ex, true)
-		var lost *lostError
-		var my *wire.MySQLError
-		switch {
-		case err == nil:
+		if err = s.executeOn(c, st, ex, true); err == nil {
 			return nil
-		case errors.As(err, &my): // PREPARE was refused
+		}
+		if _, refused := errors.AsType[*wire.MySQLError](err); refused { // by PREPARE
 			c.Release()
 			return s.fail(err)
-		case !errors.As(err, &lost):
+		}
+		lost, ok := errors.AsType[*lostError](err)
+		if !ok {
 			return err
 		}
 		c.Discard()
