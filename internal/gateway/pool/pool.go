@@ -122,7 +122,7 @@ type Conn struct {
 	Dirty bool
 	// KillHard says that the statement now running must not be stopped by KILL QUERY, but with its connection: a
 	// MariaDB answers OK to an autocommit write whose wait for a replica was interrupted so.
-	KillHard bool
+	KillHard atomic.Bool
 	gone     bool // closed, its place given back
 }
 
@@ -298,7 +298,7 @@ func (p *Pool) Put(c *Conn) {
 		c.Discard()
 		return
 	}
-	c.KillHard = false
+	c.KillHard.Store(false)
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
