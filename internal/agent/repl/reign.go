@@ -227,7 +227,7 @@ func (r *Repl) Demote(ctx context.Context, drain time.Duration) (Demoted, error)
 		}
 		bounded, cancel := context.WithTimeout(ctx, fenceTime)
 		defer cancel()
-		if err := r.fence(bounded, false); err != nil {
+		if err := r.fenceGently(bounded); err != nil {
 			return out, err
 		}
 	}
@@ -255,6 +255,67 @@ func (r *Repl) drain(ctx context.Context, limit time.Duration) error {
 			return fmt.Errorf("look for open transactions: %w", err)
 		}
 		if err != nil || res.Text(0, 0) == "0" || sleep(ctx, poll) != nil {
+			return nil
+		}
+	}
+}
+
+const (
+	// gentleTime is how long writes that are under way get to end before their clients are cut off.
+	gentleTime = time.Second
+	// settleTime lets busy clients meet the refusal of their next write, so that none is under way at the cut;
+	// refuseTime is how long those that are get to be refused. It is shorter than gateways wait before they try a refused
+	// statement again.
+	settleTime = 50 * time.Millisecond
+	refuseTime = 300 * time.Millisecond
+)
+
+// fenceGently lets the statements that are under way end: the server becomes read-only first, so that writes are refused and
+// not cut in the middle, where nobody could say what became of them; then the clients are cut off. If
+// something holds that up, clients are cut off all the same.
+func (r *Repl) fenceGently(ctx context.Context) error {
+	err := r.db.Session(ctx, func(c *dba.Conn) error {
+		done := start(ctx, c, r.fl.ReadOnly()[0])
+		t := time.NewTimer(gentleTime)
+		defer t.Stop()
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("make the server read-only: %w", err)
+			}
+			return r.quiet(ctx)
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+		defer cancel()
+		// Killed or not, it ends: if commits without acknowledgement are in its way, the fence below ends their clients.
+		err := r.db.Exec(kill, "KILL "+strconv.FormatUint(uint64(c.ID()), 10))
+		if errno := dba.Errno(err); err != nil && errno != errNoSuchThread {
+			return fmt.Errorf("take back what waits for writes to end: %w", err)
+		}
+		<-done
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.fence(ctx, false)
+}
+
+// quiet waits until no application has a statement under way, or refuseTime is over.
+func (r *Repl) quiet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refuseTime)
+	defer cancel()
+	if sleep(ctx, settleTime) != nil {
+		return nil
+	}
+	for {
+		res, err := r.db.Query(ctx, r.fl.SessionsQuery(r.apps)+" AND COMMAND <> 'Sleep'")
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("look for statements under way: %w", err)
+		}
+		if err != nil || len(res.Rows) == 0 || sleep(ctx, poll) != nil {
 			return nil
 		}
 	}

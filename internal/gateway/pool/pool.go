@@ -93,15 +93,12 @@ type Pool struct {
 	waiters []chan *Conn // first in, first out; a nil means "there is room: dial"
 	closed  bool
 	killers chan struct{} // bounds the connections beside the limit that KILL uses
-	aside   aside
 
 	dials, waits, timeouts, resets, stale atomic.Uint64
 }
 
 // New makes a pool. It opens nothing.
-func New(cfg Config) *Pool {
-	return &Pool{cfg: cfg, killers: make(chan struct{}, maxKillers), aside: aside{slots: make(chan struct{}, maxAside)}}
-}
+func New(cfg Config) *Pool { return &Pool{cfg: cfg, killers: make(chan struct{}, maxKillers)} }
 
 // maxKillers is how many connections a pool opens beyond its limit at once, to kill statements when all others are busy.
 const maxKillers = 4
@@ -125,7 +122,7 @@ type Conn struct {
 	Dirty bool
 	// KillHard says that the statement now running must not be stopped by KILL QUERY, but with its connection: a
 	// MariaDB answers OK to an autocommit write whose wait for a replica was interrupted so.
-	KillHard atomic.Bool
+	KillHard bool
 	gone     bool // closed, its place given back
 }
 
@@ -301,7 +298,7 @@ func (p *Pool) Put(c *Conn) {
 		c.Discard()
 		return
 	}
-	c.KillHard.Store(false)
+	c.KillHard = false
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -367,7 +364,6 @@ func (p *Pool) Reap(now time.Time) {
 	for _, c := range old {
 		c.Discard()
 	}
-	p.reapAside(now.Add(-p.cfg.IdleTimeout))
 }
 
 // DropIdle closes all idle connections: after the server behind the address changed.
@@ -467,8 +463,9 @@ func (c *Conn) apply(ctx context.Context, settings *Settings) error {
 // baseSQL restores what COM_RESET_CONNECTION changes on MySQL: the character set falls back to the server's default there.
 const baseSQL = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"
 
-// checkAfter is how long a connection may lie idle before it is looked at for a close by the server.
-const checkAfter = 200 * time.Millisecond
+// checkAfter is how long a connection may lie idle before it is looked at for a close by the server: a look costs a system call,
+// which busy connections do without.
+const checkAfter = 5 * time.Millisecond
 
 // stale says whether the server has closed the connection, or sent something that nobody asked for.
 func (c *Conn) stale() bool {

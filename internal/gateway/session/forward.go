@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +158,6 @@ func (s *Session) waitPrimary(sh *target.Shard) (*target.Endpoint, error) {
 // body (the COM_QUERY payload without its command byte) is framed anew.
 func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
 	write := p.Class != plan.Read || p.Locks
-	s.body = body
 	if s.tx.active() {
 		return s.runInTxn(sh, p, body, raw)
 	}
@@ -168,25 +166,70 @@ func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) erro
 		return s.fail(err)
 	}
 	s.on = sh
-	for attempt := 0; ; attempt++ {
-		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
-		if err != nil {
-			return s.fail(s.serverError(ep, err))
-		}
-		c.KillHard.Store(write && s.sh.MariaDB)
-		if err = s.send(c, body, raw); err == nil {
-			err = s.forward(c, wire.ResponseQuery, true)
-		}
-		lost, ok := errors.AsType[*lostError](err)
-		if !ok {
+	return s.alone(sh, ep, write, func(c *pool.Conn) error {
+		if err := s.send(c, body, raw); err != nil {
 			return err
 		}
-		c.Discard()
-		if !write && attempt == 0 && !s.killed.Load() {
-			continue
+		return s.forward(c, wire.ResponseQuery, true)
+	})
+}
+
+// alone runs a statement outside a transaction on a connection to a primary or replica. A statement that certainly had no
+// effect is sent again: at once if a connection was lost, and later if the shard changes its primary.
+func (s *Session) alone(sh *target.Shard, ep *target.Endpoint, write bool, f func(*pool.Conn) error) error {
+	var held holding
+	for attempt := 0; ; attempt++ {
+		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		if err == nil {
+			if err = f(c); err == nil {
+				return nil
+			}
+			ep, err = s.again(&held, sh, ep, c, write, attempt, err)
+		} else if next, ok := s.holdUnreachable(&held, sh, ep, err); ok {
+			ep, err = next, nil
+		} else {
+			return s.fail(s.serverError(ep, err))
 		}
-		return s.lostStatement(ep.Addr, lost, write)
+		if ep == nil {
+			return err
+		}
 	}
+}
+
+// again decides what becomes of a statement after err: it returns the server to try next, or nil when the client has its
+// answer or the session must end by the returned error.
+func (s *Session) again(h *holding, sh *target.Shard, ep *target.Endpoint, c *pool.Conn, write bool, attempt int, err error) (*target.Endpoint, error) {
+	if fenced, ok := errors.AsType[*fencedError](err); ok { // c was dealt with
+		next, ok := s.hold(h, sh, ep)
+		if !ok {
+			return nil, s.fail(fenced.my)
+		}
+		return next, nil
+	}
+	lost, ok := errors.AsType[*lostError](err)
+	if !ok {
+		return nil, err
+	}
+	c.Discard()
+	write = write && lost.sent
+	if write || s.killed.Load() {
+		return nil, s.lostStatement(ep.Addr, lost, write)
+	}
+	if attempt == 0 {
+		return ep, nil
+	}
+	next, ok := s.hold(h, sh, ep)
+	if !ok {
+		return nil, s.lostStatement(ep.Addr, lost, false)
+	}
+	return next, nil
+}
+
+func (s *Session) holdUnreachable(h *holding, sh *target.Shard, ep *target.Endpoint, err error) (*target.Endpoint, bool) {
+	if !unreachable(err) {
+		return nil, false
+	}
+	return s.hold(h, sh, ep)
 }
 
 // lostStatement answers a statement whose server went away. Of a write nobody can say whether it happened, so the
@@ -266,6 +309,11 @@ func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) er
 			return fmt.Errorf("server %s sent what is no MySQL response: %w", c.Pool().Addr(), errOr(err, wire.ErrMalformed))
 		}
 		if done {
+			if release && !sent && !s.relayed && s.scan.IsErr {
+				if err := s.refused(c, n); err != nil {
+					return err
+				}
+			}
 			return s.last(c, n, release)
 		}
 		sent = true
@@ -279,9 +327,39 @@ func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) er
 	}
 }
 
+// refused keeps an answer from the client that tells of a change of primary and not of the statement. The connection is
+// closed, or is the caller's to discard after a *lostError.
+func (s *Session) refused(c *pool.Conn, n int) error {
+	switch s.scan.Errno {
+	case errnoOptionPrevents, errnoReadOnlyMode, errnoShutdown, errnoKilled:
+	default:
+		return nil
+	}
+	w := c.Wire()
+	my, err := wire.ParseErr(w.Buffered()[n-s.scan.LastPacket+4 : n])
+	if err != nil {
+		return nil // the client gets it as it is
+	}
+	if s.scan.Errno == errnoShutdown || s.scan.Errno == errnoKilled {
+		s.cur.Store(nil)
+		return &lostError{sent: true, err: my}
+	}
+	if !refusedWrite(my) {
+		return nil
+	}
+	s.cur.Store(nil)
+	w.Discard(n)
+	w.Release()
+	// The server cuts its clients off next, and who takes an idle connection that is closing can't tell that its statement never ran.
+	server := c.Pool()
+	c.Discard()
+	server.DropIdle()
+	return &fencedError{my: my}
+}
+
 // last takes note of a response whose end was read, gives the connection back, and sends the last bytes to the client.
 func (s *Session) last(c *pool.Conn, n int, release bool) error {
-	struck := !s.cur.CompareAndSwap(c, nil)
+	s.cur.Store(nil)
 	w := c.Wire()
 	if s.scan.IsErr {
 		s.keepError(w.Buffered(), n)
@@ -297,10 +375,7 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 		s.afterPlain()
 	}
 	w.Release()
-	switch {
-	case release && struck:
-		c.Discard() // the kill may arrive only now, and must not hit another session's statement
-	case release:
+	if release {
 		s.giveBack(c)
 	}
 	return s.conn.WriteRaw(lease.Bytes())
@@ -344,63 +419,32 @@ func (s *Session) afterOdd(c *pool.Conn) {
 		s.rowCount = -1
 		return
 	}
-	if !s.scan.HadResultSet && s.scan.InsertID > 0 && s.generated(c, s.scan.InsertID) {
+	if !s.scan.HadResultSet && s.scan.InsertID > 0 {
 		s.lastInsertID = s.scan.InsertID
 	}
 	if s.scan.Warnings > 0 {
-		s.warnings = s.fetchWarnings(c, s.warnings[:0])
+		s.fetchWarnings(c)
 	}
-}
-
-// generated says whether the server made the id that its OK packet carries. An id that the statement itself gave for the
-// column is there too, but LAST_INSERT_ID() does not follow it: when the number occurs in the statement, the server is
-// asked.
-func (s *Session) generated(c *pool.Conn, id uint64) bool {
-	if !s.gives(id) {
-		return true
-	}
-	_, rows, err := queryAll(s.ctx, c, "SELECT LAST_INSERT_ID()", 1)
-	return err == nil && len(rows) == 1 && parseUint(rows[0][0]) == id
-}
-
-// gives says whether one of the statement's literals or parameters is the number.
-func (s *Session) gives(id uint64) bool {
-	if s.body == nil {
-		for i := range s.ex.Params {
-			text, err := s.ex.Params[i].AppendText(s.scratch[:0])
-			if err == nil && parseUint(text) == id {
-				return true
-			}
-		}
-		return false
-	}
-	for _, sl := range s.slots {
-		if int(sl.End) <= len(s.body) && parseUint(bytes.Trim(s.body[sl.Start:sl.End], `'"`)) == id {
-			return true
-		}
-	}
-	return false
 }
 
 // maxWarnings is how many warnings are kept of one statement, as max_error_count.
 const maxWarnings = 1024
 
-// fetchWarnings adds the warnings of the connection's last statement to those of the statements before.
-func (s *Session) fetchWarnings(c *pool.Conn, to []warning) []warning {
+func (s *Session) fetchWarnings(c *pool.Conn) {
+	s.warnings = s.warnings[:0]
 	rows, err := c.Query(s.ctx, "SHOW WARNINGS")
 	if err != nil {
 		c.Dirty = true
-		return to
+		return
 	}
 	defer rows.Close()
-	for rows.Next() && len(to) < maxWarnings {
+	for rows.Next() && len(s.warnings) < maxWarnings {
 		v := rows.Values()
 		if len(v) < 3 {
-			break
+			return
 		}
-		to = append(to, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
+		s.warnings = append(s.warnings, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
 	}
-	return to
 }
 
 // giveBack returns a connection after an autocommit statement, or makes it part of the session's transaction if the

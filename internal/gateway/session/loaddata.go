@@ -37,15 +37,14 @@ func (s *Session) relayInfile(c *pool.Conn, request []byte) error {
 		c.Discard()
 		return fmt.Errorf("relay local file: %w", err)
 	}
+	s.relayed = true
+	defer func() { s.relayed = false }()
 	return s.forward(c, wire.ResponseQuery, !s.tx.active())
 }
 
 // loadData runs LOAD DATA. On one shard the file's bytes go through as they are; on several they are read as rows,
 // which become inserts.
-func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []byte, more bool) error {
-	if more || s.follows || s.binary {
-		return s.failMore(errcode.New(errcode.Unsupported, "LOAD DATA among several statements or prepared", "send it as a statement of its own"))
-	}
+func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []byte) error {
 	if !st.Local {
 		return s.fail(errcode.New(errcode.PrivilegeNeeded, "FILE (use LOAD DATA LOCAL INFILE)"))
 	}

@@ -91,10 +91,10 @@ func (s *Session) comPrepare(payload []byte) error {
 	if s.isOwn(stmt) {
 		return s.keepPrepared(st, nil, nil)
 	}
-	if err := constantSet(stmt); err != nil {
+	u, err := s.substitute(stmt, sql, slots)
+	if err != nil {
 		return s.fail(err)
 	}
-	u := s.substitute(stmt, sql)
 	text := sql
 	if u.changed {
 		text = u.sql
@@ -162,21 +162,31 @@ func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols
 	if err != nil {
 		return nil, nil, err
 	}
+	var held holding
 	for attempt := 0; ; attempt++ {
 		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
 		if err != nil {
+			if next, ok := s.holdUnreachable(&held, sh, ep, err); ok {
+				ep = next
+				continue
+			}
 			return nil, nil, s.serverError(ep, err)
 		}
 		params, cols, err = s.describeOn(c, text)
 		var my *wire.MySQLError
-		if err == nil || errors.As(err, &my) {
+		if err == nil || errors.As(err, &my) && !unreachable(my) {
 			c.Release()
 			return params, cols, err
 		}
 		c.Discard()
-		if attempt > 0 {
+		if attempt == 0 {
+			continue
+		}
+		next, ok := s.hold(&held, sh, ep)
+		if !ok {
 			return nil, nil, errcode.Wrap(errcode.ServerLost, err, ep.Addr)
 		}
+		ep = next
 	}
 }
 
@@ -427,7 +437,6 @@ func whole(text []byte) bool {
 // executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
 func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
 	write := p.Class != plan.Read
-	s.body = nil
 	if s.tx.active() {
 		if err := s.mayWrite(sh, write); err != nil {
 			return s.fail(err)
@@ -464,29 +473,22 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		return s.fail(err)
 	}
 	s.on = sh
-	for attempt := 0; ; attempt++ {
-		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
-		if err != nil {
-			return s.fail(s.serverError(ep, err))
-		}
-		c.KillHard.Store(write && s.sh.MariaDB)
-		if err = s.executeOn(c, st, ex, true); err == nil {
-			return nil
-		}
-		if _, refused := errors.AsType[*wire.MySQLError](err); refused { // by PREPARE
+	return s.alone(sh, ep, write, func(c *pool.Conn) error {
+		err := s.executeOn(c, st, ex, true)
+		if err != nil && refusedPrepare(err) {
 			c.Release()
 			return s.fail(err)
 		}
-		lost, ok := errors.AsType[*lostError](err)
-		if !ok {
-			return err
-		}
-		c.Discard()
-		if (!write || !lost.sent) && attempt == 0 && !s.killed.Load() {
-			continue
-		}
-		return s.lostStatement(ep.Addr, lost, write && lost.sent)
-	}
+		return err
+	})
+}
+
+// refusedPrepare says whether an error of executeOn is the server's own about the statement's text.
+func refusedPrepare(err error) bool {
+	_, fenced := errors.AsType[*fencedError](err)
+	_, lost := errors.AsType[*lostError](err)
+	_, my := errors.AsType[*wire.MySQLError](err)
+	return my && !fenced && !lost
 }
 
 // executeOn makes sure that the connection has a handle, sends COM_STMT_EXECUTE and forwards the answer.

@@ -23,16 +23,9 @@ type part struct {
 	server *pool.Pool
 	conn   *pool.Conn
 	begun  bool // START TRANSACTION was sent, or the server says that one is open
-	unsure bool // a statement failed under autocommit=0, and errors don't say whether a transaction is open
 	wrote  bool
 	redo   []redo.Statement
 }
-
-// live says whether the server may have a transaction open.
-func (p *part) live() bool { return p.begun || p.unsure }
-
-// ended takes note that the server has no transaction open any more.
-func (p *part) ended() { p.begun, p.unsure, p.wrote, p.redo = false, false, false, nil }
 
 // txState is a session's transaction and the connections that it holds.
 type txState struct {
@@ -47,11 +40,12 @@ type txState struct {
 	parts      []*part
 	savepoints []string
 	redoBytes  int
+	readOnly   bool
 }
 
 // active says whether a statement has to run on the transaction's own connections.
 func (t *txState) active() bool {
-	return t.explicit || t.implicit > 0 || !t.autocommit || t.reserved || len(t.parts) > 0 || len(t.next) > 0
+	return t.explicit || t.implicit > 0 || !t.autocommit || t.reserved || len(t.parts) > 0
 }
 
 // open says whether the client is inside a transaction.
@@ -106,24 +100,15 @@ func (s *Session) part(ctx context.Context, sh *target.Shard, write bool) (*part
 	return p, nil
 }
 
-// starts says whether a transaction begins with a statement of its own, and not with whatever comes first.
-func (t *txState) starts() bool { return t.explicit || t.implicit > 0 }
-
 // beginStatements are what begins the transaction on a part, with the savepoints that the client has set so far; none
 // if it has begun there or needs no statement.
 func (s *Session) beginStatements(p *part) []string {
-	if p.live() {
+	if p.begun {
 		return nil
 	}
-	if !s.tx.starts() {
-		if s.tx.autocommit {
-			if len(s.tx.next) > 0 {
-				p.conn.Dirty = true // a statement that fails leaves the characteristics for the one after
-			}
-			return s.tx.next
-		}
+	if !s.tx.explicit && s.tx.implicit == 0 {
 		// Without autocommit the server begins by itself, but knows neither savepoints nor what was set for the next transaction.
-		if len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 {
+		if s.tx.autocommit || len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 {
 			return nil
 		}
 	}
@@ -150,21 +135,9 @@ func (s *Session) beginOn(ctx context.Context, p *part) error {
 		if _, err := p.conn.Exec(ctx, q); err != nil {
 			return err
 		}
+		p.begun = true
 	}
-	s.hasBegun(p)
 	return nil
-}
-
-// hasBegun takes note that the statements of beginStatements were accepted. A replay needs the savepoints too, to which
-// the client may go back later.
-func (s *Session) hasBegun(p *part) {
-	if p.live() || !s.tx.starts() && (s.tx.autocommit || len(s.tx.next) == 0 && len(s.tx.savepoints) == 0) {
-		return
-	}
-	p.begun = true
-	for _, sp := range s.tx.savepoints {
-		p.redo = append(p.redo, redo.Statement{SQL: []byte("SAVEPOINT " + sp)})
-	}
 }
 
 // pipelineBegin writes what begins the transaction in front of the statement that comes next, so that both cost one round
@@ -198,8 +171,8 @@ func (s *Session) pipelined(p *part, n int) error {
 			}
 			return &lostError{sent: true, err: my}
 		}
+		p.begun = true
 	}
-	s.hasBegun(p)
 	return nil
 }
 
@@ -246,8 +219,6 @@ func (s *Session) mayWrite(sh *target.Shard, write bool) error {
 	if !write || s.tx.mode != txn.Single {
 		return nil
 	}
-	s.partMu.Lock()
-	defer s.partMu.Unlock()
 	for _, p := range s.tx.parts {
 		if p.wrote && p.shard.Name != sh.Name {
 			return errcode.New(errcode.MultiShardInSingle, p.shard.Name, sh.Name)
@@ -272,44 +243,21 @@ func (s *Session) record(p *part, sql []byte, insertID uint64) {
 func (s *Session) afterInTxn(p *part, status uint16, isErr bool, errno uint16) {
 	switch {
 	case isErr && endsTransaction(errno):
-		p.ended()
+		p.begun = false
 		s.rollbackAll()
 	case isErr:
-		s.failedIn(p)
-		s.settle()
 	case status&wire.StatusInTrans != 0:
 		p.begun = true
-	case p.live() || !s.tx.starts():
+	case p.begun || !s.tx.explicit && s.tx.implicit == 0:
 		// The statement committed implicitly, or opened no transaction at all.
 		s.endPart(p)
 	}
 }
 
-// failedIn takes note of a statement that failed without ending the transaction.
-func (s *Session) failedIn(p *part) {
-	if !s.tx.starts() && !s.tx.autocommit {
-		p.unsure = true
-	}
-}
-
-// settle gives connections back that a statement in autocommit mode took for SET TRANSACTION's sake, and that have no
-// transaction open.
-func (s *Session) settle() {
-	t := &s.tx
-	if t.starts() || !t.autocommit || t.reserved || slices.ContainsFunc(t.parts, (*part).live) {
-		return
-	}
-	for i, p := range t.parts {
-		p.conn.Release()
-		t.parts[i] = nil
-	}
-	t.parts = t.parts[:0]
-}
-
 // endPart gives up a part on which no transaction is open any more. With the last one the transaction ends.
 func (s *Session) endPart(p *part) {
-	p.ended()
-	if slices.ContainsFunc(s.tx.parts, (*part).live) {
+	p.begun, p.wrote, p.redo = false, false, nil
+	if s.tx.reserved || slices.ContainsFunc(s.tx.parts, func(o *part) bool { return o.begun }) {
 		return
 	}
 	s.finishTxn()
@@ -344,10 +292,10 @@ func (s *Session) dropPart(p *part) {
 // finishTxn ends the transaction's bookkeeping and gives its connections back, unless the session keeps them.
 func (s *Session) finishTxn() {
 	t := &s.tx
-	t.explicit, t.begin, t.next, t.savepoints, t.redoBytes = false, "", nil, nil, 0
+	t.explicit, t.begin, t.next, t.savepoints, t.redoBytes, t.readOnly = false, "", nil, nil, 0, false
 	if t.reserved {
 		for _, p := range t.parts {
-			p.ended()
+			p.begun, p.wrote, p.redo = false, false, nil
 		}
 		return
 	}
@@ -365,12 +313,12 @@ func (s *Session) rollbackAll() {
 	defer cancel()
 	kept := t.parts[:0]
 	for _, p := range t.parts {
-		if p.live() {
+		if p.begun {
 			if _, err := p.conn.Exec(ctx, "ROLLBACK"); err != nil {
 				p.conn.Discard()
 				continue
 			}
-			p.ended()
+			p.begun = false
 		}
 		kept = append(kept, p)
 	}
@@ -399,7 +347,11 @@ func (s *Session) txnStmt(st *parse.TxnStmt, more bool) error {
 	var err error
 	switch st.Kind {
 	case "BEGIN":
-		err = s.begins(st)
+		if err = s.commit(); err == nil {
+			s.tx.explicit = true
+			s.tx.readOnly = st.ReadOnly
+			s.tx.begin = beginOf(st)
+		}
 	case "COMMIT":
 		err = s.commit()
 	case "ROLLBACK":
@@ -447,35 +399,6 @@ func beginOf(st *parse.TxnStmt) string {
 	return beginText + " " + strings.Join(traits, ", ")
 }
 
-// begins runs BEGIN. What SET TRANSACTION said before is for this transaction.
-func (s *Session) begins(st *parse.TxnStmt) error {
-	next := s.tx.next
-	if err := s.commit(); err != nil {
-		return err
-	}
-	s.tx.explicit, s.tx.next = true, next
-	s.tx.begin = beginOf(st)
-	ks := s.sh.Targets.Current().Keyspaces[s.scope.Keyspace]
-	if !st.Snapshot || ks == nil {
-		return nil
-	}
-	// The snapshot is that of this moment, so that every shard has to begin now.
-	for _, sh := range ks.Shards {
-		if s.scope.Shard != "" && s.scope.Shard != sh.Name {
-			continue
-		}
-		p, err := s.part(s.ctx, sh, false)
-		if err == nil {
-			err = s.beginOn(s.ctx, p)
-		}
-		if err != nil {
-			s.rollbackAll()
-			return err
-		}
-	}
-	return nil
-}
-
 // txnFailed answers a transaction statement that failed. An unknown outcome also ends the connection.
 func (s *Session) txnFailed(err error) error {
 	if ferr := s.failMore(err); ferr != nil {
@@ -492,7 +415,7 @@ func (s *Session) commit() error {
 	t := &s.tx
 	var writers []*part
 	for _, p := range t.parts {
-		if p.live() && p.wrote {
+		if p.begun && p.wrote {
 			writers = append(writers, p)
 		}
 	}
@@ -501,18 +424,18 @@ func (s *Session) commit() error {
 	}
 	// Readers first: they can't fail the transaction.
 	for _, p := range t.parts {
-		if p.live() && !p.wrote {
+		if p.begun && !p.wrote {
 			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 				p.conn.Dirty = true
 			}
-			p.ended()
+			p.begun = false
 		}
 	}
 	for i, p := range writers {
 		if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 			return s.commitFailed(p, i, len(writers), err)
 		}
-		p.ended()
+		p.begun = false
 	}
 	s.finishTxn()
 	return nil
@@ -523,7 +446,7 @@ func (s *Session) commitFailed(p *part, i, n int, err error) error {
 	var my *wire.MySQLError
 	refused := errors.As(err, &my)
 	if refused {
-		p.ended()
+		p.begun = false
 	} else {
 		s.dropPart(p)
 	}
@@ -546,11 +469,11 @@ func (s *Session) commitAtomic(writers []*part) error {
 		return errcode.New(errcode.RedoTooLarge, n, s.sh.Limits.MaxRedoBytes)
 	}
 	for _, p := range s.tx.parts {
-		if p.live() && !p.wrote {
+		if p.begun && !p.wrote {
 			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 				p.conn.Dirty = true
 			}
-			p.ended()
+			p.begun = false
 		}
 	}
 	list := make([]txn.Participant, len(writers))
@@ -573,7 +496,7 @@ func (s *Session) commitAtomic(writers []*part) error {
 	}
 	if err == nil {
 		for _, p := range s.tx.parts {
-			p.ended()
+			p.begun = false
 		}
 		s.finishTxn()
 		return nil
@@ -582,22 +505,20 @@ func (s *Session) commitAtomic(writers []*part) error {
 	if errors.Is(err, txn.ErrUnknown) {
 		return errcode.New(errcode.OutcomeUnknown, err.Error())
 	}
-	return err
+	var my *wire.MySQLError
+	if _, coded := errcode.Of(err); coded || errors.As(err, &my) {
+		return err
+	}
+	return errcode.Wrap(errcode.TxnRolledBack, err, "lost the connection to a server before the commit was decided")
 }
-
-// maxSavepoints bounds the savepoints of one transaction: each shard that joins it later gets all of them.
-const maxSavepoints = 1000
 
 func (s *Session) savepoint(name string) error {
 	if !s.tx.open() && s.tx.autocommit {
 		return nil // as on a server: a savepoint outside a transaction is accepted and does nothing
 	}
-	if len(s.tx.savepoints) >= maxSavepoints {
-		return errcode.New(errcode.StatementLimit, "savepoints", maxSavepoints)
-	}
 	q := quoteIdent(name)
 	for _, p := range s.tx.parts {
-		if p.live() {
+		if p.begun {
 			if _, err := p.conn.Exec(s.ctx, "SAVEPOINT "+q); err != nil {
 				return err
 			}
@@ -616,7 +537,7 @@ func (s *Session) onSavepoint(verb, name string) error {
 		return errcode.New(errcode.NoSuchSavepoint, name)
 	}
 	for _, p := range s.tx.parts {
-		if !p.live() {
+		if !p.begun {
 			continue
 		}
 		if _, err := p.conn.Exec(s.ctx, verb+q); err != nil {
