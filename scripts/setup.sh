@@ -31,6 +31,7 @@ need_all() {
   need php-mysql php_has pdo_mysql
   need python3 test -x /usr/bin/python3
   need python3-pymysql python_has pymysql
+  need python3-mysqldb python_has MySQLdb
   need python3-sqlalchemy python_has sqlalchemy
   need python3-django python_has django
   need libdbd-mysql-perl perl_has DBD::mysql
@@ -76,4 +77,8 @@ install_missing() {
 [ ${#missing[@]} = 0 ] || install_missing
 if [ "$what" = all ] || [ "$what" = bench ]; then
   scripts/fetch-mysql.sh >/dev/null
+fi
+if [ "$what" = all ] && ! cmp -s test/drivers/node/package-lock.json test/drivers/node/node_modules/.pelorus-lock; then
+  echo "setup: installing the node driver that the tests run"
+  (cd test/drivers/node && npm ci --silent --no-audit --no-fund --ignore-scripts && cp package-lock.json node_modules/.pelorus-lock)
 fi
