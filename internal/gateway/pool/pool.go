@@ -93,12 +93,15 @@ type Pool struct {
 	waiters []chan *Conn // first in, first out; a nil means "there is room: dial"
 	closed  bool
 	killers chan struct{} // bounds the connections beside the limit that KILL uses
+	aside   aside
 
 	dials, waits, timeouts, resets, stale atomic.Uint64
 }
 
 // New makes a pool. It opens nothing.
-func New(cfg Config) *Pool { return &Pool{cfg: cfg, killers: make(chan struct{}, maxKillers)} }
+func New(cfg Config) *Pool {
+	return &Pool{cfg: cfg, killers: make(chan struct{}, maxKillers), aside: aside{slots: make(chan struct{}, maxAside)}}
+}
 
 // maxKillers is how many connections a pool opens beyond its limit at once, to kill statements when all others are busy.
 const maxKillers = 4
@@ -122,7 +125,7 @@ type Conn struct {
 	Dirty bool
 	// KillHard says that the statement now running must not be stopped by KILL QUERY, but with its connection: a
 	// MariaDB answers OK to an autocommit write whose wait for a replica was interrupted so.
-	KillHard bool
+	KillHard atomic.Bool
 	gone     bool // closed, its place given back
 }
 
@@ -298,7 +301,7 @@ func (p *Pool) Put(c *Conn) {
 		c.Discard()
 		return
 	}
-	c.KillHard = false
+	c.KillHard.Store(false)
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -364,6 +367,7 @@ func (p *Pool) Reap(now time.Time) {
 	for _, c := range old {
 		c.Discard()
 	}
+	p.reapAside(now.Add(-p.cfg.IdleTimeout))
 }
 
 // DropIdle closes all idle connections: after the server behind the address changed.

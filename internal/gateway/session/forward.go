@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,7 @@ func (s *Session) waitPrimary(sh *target.Shard) (*target.Endpoint, error) {
 // body (the COM_QUERY payload without its command byte) is framed anew.
 func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
 	write := p.Class != plan.Read || p.Locks
+	s.body = body
 	if s.tx.active() {
 		return s.runInTxn(sh, p, body, raw)
 	}
@@ -181,6 +183,7 @@ func (s *Session) alone(sh *target.Shard, ep *target.Endpoint, write bool, f fun
 	for attempt := 0; ; attempt++ {
 		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
 		if err == nil {
+			c.KillHard.Store(write && s.sh.MariaDB)
 			if err = f(c); err == nil {
 				return nil
 			}
@@ -359,7 +362,7 @@ func (s *Session) refused(c *pool.Conn, n int) error {
 
 // last takes note of a response whose end was read, gives the connection back, and sends the last bytes to the client.
 func (s *Session) last(c *pool.Conn, n int, release bool) error {
-	s.cur.Store(nil)
+	struck := !s.cur.CompareAndSwap(c, nil)
 	w := c.Wire()
 	if s.scan.IsErr {
 		s.keepError(w.Buffered(), n)
@@ -375,7 +378,10 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 		s.afterPlain()
 	}
 	w.Release()
-	if release {
+	switch {
+	case release && struck:
+		c.Discard() // the kill may arrive only now, and must not hit another session's statement
+	case release:
 		s.giveBack(c)
 	}
 	return s.conn.WriteRaw(lease.Bytes())
@@ -419,32 +425,63 @@ func (s *Session) afterOdd(c *pool.Conn) {
 		s.rowCount = -1
 		return
 	}
-	if !s.scan.HadResultSet && s.scan.InsertID > 0 {
+	if !s.scan.HadResultSet && s.scan.InsertID > 0 && s.generated(c, s.scan.InsertID) {
 		s.lastInsertID = s.scan.InsertID
 	}
 	if s.scan.Warnings > 0 {
-		s.fetchWarnings(c)
+		s.warnings = s.fetchWarnings(c, s.warnings[:0])
 	}
+}
+
+// generated says whether the server made the id that its OK packet carries. An id that the statement itself gave for the
+// column is there too, but LAST_INSERT_ID() does not follow it: when the number occurs in the statement, the server is
+// asked.
+func (s *Session) generated(c *pool.Conn, id uint64) bool {
+	if !s.gives(id) {
+		return true
+	}
+	_, rows, err := queryAll(s.ctx, c, "SELECT LAST_INSERT_ID()", 1)
+	return err == nil && len(rows) == 1 && parseUint(rows[0][0]) == id
+}
+
+// gives says whether one of the statement's literals or parameters is the number.
+func (s *Session) gives(id uint64) bool {
+	if s.body == nil {
+		for i := range s.ex.Params {
+			text, err := s.ex.Params[i].AppendText(s.scratch[:0])
+			if err == nil && parseUint(text) == id {
+				return true
+			}
+		}
+		return false
+	}
+	for _, sl := range s.slots {
+		if int(sl.End) <= len(s.body) && parseUint(bytes.Trim(s.body[sl.Start:sl.End], `'"`)) == id {
+			return true
+		}
+	}
+	return false
 }
 
 // maxWarnings is how many warnings are kept of one statement, as max_error_count.
 const maxWarnings = 1024
 
-func (s *Session) fetchWarnings(c *pool.Conn) {
-	s.warnings = s.warnings[:0]
+// fetchWarnings adds the warnings of the connection's last statement to those of the statements before.
+func (s *Session) fetchWarnings(c *pool.Conn, to []warning) []warning {
 	rows, err := c.Query(s.ctx, "SHOW WARNINGS")
 	if err != nil {
 		c.Dirty = true
-		return
+		return to
 	}
 	defer rows.Close()
-	for rows.Next() && len(s.warnings) < maxWarnings {
+	for rows.Next() && len(to) < maxWarnings {
 		v := rows.Values()
 		if len(v) < 3 {
-			return
+			break
 		}
-		s.warnings = append(s.warnings, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
+		to = append(to, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
 	}
+	return to
 }
 
 // giveBack returns a connection after an autocommit statement, or makes it part of the session's transaction if the

@@ -44,7 +44,10 @@ func (s *Session) relayInfile(c *pool.Conn, request []byte) error {
 
 // loadData runs LOAD DATA. On one shard the file's bytes go through as they are; on several they are read as rows,
 // which become inserts.
-func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []byte) error {
+func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []byte, more bool) error {
+	if more || s.follows || s.binary {
+		return s.failMore(errcode.New(errcode.Unsupported, "LOAD DATA among several statements or prepared", "send it as a statement of its own"))
+	}
 	if !st.Local {
 		return s.fail(errcode.New(errcode.PrivilegeNeeded, "FILE (use LOAD DATA LOCAL INFILE)"))
 	}

@@ -86,7 +86,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 		return fmt.Errorf("read local file: %w", err)
 	}
 	if loadErr != nil {
-		_ = s.afterExecError(loadErr)
+		s.afterExecError()
 		return s.failMore(loadErr)
 	}
 	s.rowCount = int64(total.Affected)
@@ -270,20 +270,41 @@ func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slo
 		return wire.OK{}, err
 	}
 	defer rows.Close()
-	if cols := rows.Columns(); len(cols) > 0 {
-		if err := sink.Columns(cols); err != nil {
-			return wire.OK{}, err
-		}
-	}
-	for rows.Next() {
-		if err := sink.RawRow(rows.Raw()); err != nil {
-			return wire.OK{}, err
-		}
+	if err := copyResults(rows, sink); err != nil {
+		return wire.OK{}, err
 	}
 	if err := rows.Close(); err != nil {
 		return wire.OK{}, err
 	}
 	return rows.OK(), nil
+}
+
+// copyResults hands an answer's rows to a sink, those of all its results if the sink takes several.
+func copyResults(rows exec.Rows, sink exec.Sink) error {
+	several, ok := rows.(interface{ NextResult() bool })
+	into, takes := sink.(interface{ NextResult(wire.OK) error })
+	for {
+		if cols := rows.Columns(); len(cols) > 0 {
+			if err := sink.Columns(cols); err != nil {
+				return err
+			}
+		}
+		for rows.Next() {
+			if err := sink.RawRow(rows.Raw()); err != nil {
+				return err
+			}
+		}
+		end := rows.OK()
+		if !ok || !takes || end.Status&wire.StatusMoreResults == 0 {
+			return nil
+		}
+		if !several.NextResult() {
+			return nil // an error, which Close returns
+		}
+		if err := into.NextResult(end); err != nil {
+			return err
+		}
+	}
 }
 
 // field is one value of a file's row.

@@ -42,7 +42,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 	case *parse.TxnStmt:
 		return s.txnStmt(st, more)
 	case *parse.KillStmt:
-		return s.kill(snap, st, sql)
+		return s.kill(snap, st, sql, more)
 	case *parse.LockTablesStmt:
 		return s.lockTables(snap, st, sql, more)
 	case *parse.PrepareStmt:
@@ -54,7 +54,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 	case *parse.VSchemaStmt:
 		return s.alterVSchema(sql, more)
 	case *parse.LoadDataStmt:
-		return s.loadData(snap, st, sql)
+		return s.loadData(snap, st, sql, more)
 	case *parse.DoStmt:
 		for _, e := range st.Exprs {
 			if _, err := s.evaluate(snap, e, sql); err != nil {
@@ -184,15 +184,15 @@ func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sq
 }
 
 // kill runs KILL [QUERY] id.
-func (s *Session) kill(snap *target.Snapshot, st *parse.KillStmt, sql []byte) error {
+func (s *Session) kill(snap *target.Snapshot, st *parse.KillStmt, sql []byte, more bool) error {
 	text, err := s.setValue(snap, st.ID, sql)
 	if err != nil {
 		return s.failMore(err)
 	}
-	return s.killStatement(parseUint([]byte(strings.Trim(text, "'\""))), st.Query)
+	return s.killStatement(parseUint([]byte(strings.Trim(text, "'\""))), st.Query, more)
 }
 
-func (s *Session) killStatement(id uint64, queryOnly bool) error {
+func (s *Session) killStatement(id uint64, queryOnly, more bool) error {
 	victim := s.sh.Registry.find(id)
 	if victim == nil {
 		return s.failMore(errcode.New(errcode.NoSuchThread, id))
@@ -200,11 +200,14 @@ func (s *Session) killStatement(id uint64, queryOnly bool) error {
 	if victim.public.Load().user != s.login.User {
 		return s.failMore(errcode.New(errcode.NotYourThread, id))
 	}
-	victim.Kill(queryOnly)
-	if victim == s && !queryOnly {
+	if victim == s { // as a server does it: the statement that is interrupted is this one
+		if err := s.failMore(errcode.New(errcode.Killed)); err != nil || queryOnly {
+			return err
+		}
 		return errQuit
 	}
-	return s.ok(wire.OK{})
+	victim.Kill(queryOnly)
+	return s.done(more)
 }
 
 // SQL-level prepared statements keep their text; EXECUTE writes the variables' values into it.
@@ -229,7 +232,8 @@ func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 		s.sqlPrep = map[string]string{}
 	}
 	s.sqlPrep[strings.ToLower(st.Name.Name)] = text
-	return s.done(more)
+	s.rowCount, s.warnings = 0, s.warnings[:0]
+	return s.okMore(wire.OK{Info: "Statement prepared"}, more)
 }
 
 func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {

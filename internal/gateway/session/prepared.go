@@ -91,10 +91,10 @@ func (s *Session) comPrepare(payload []byte) error {
 	if s.isOwn(stmt) {
 		return s.keepPrepared(st, nil, nil)
 	}
-	u, err := s.substitute(stmt, sql, slots)
-	if err != nil {
+	if err := constantSet(stmt); err != nil {
 		return s.fail(err)
 	}
+	u := s.substitute(stmt, sql)
 	text := sql
 	if u.changed {
 		text = u.sql
@@ -437,6 +437,7 @@ func whole(text []byte) bool {
 // executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
 func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
 	write := p.Class != plan.Read
+	s.body = nil
 	if s.tx.active() {
 		if err := s.mayWrite(sh, write); err != nil {
 			return s.fail(err)

@@ -34,7 +34,7 @@ func (s *Session) several(sql, raw []byte) error {
 	defer func() { s.follows = false }()
 	for {
 		first, rest, err := parse.Split(sql, s.mode)
-		if err != nil || rest >= len(sql) || emptyStatement(sql[rest:], s.mode) {
+		if err != nil || rest >= len(sql) || blank(sql[rest:]) || !s.multi && emptyStatement(sql[rest:]) {
 			return s.query(sql, raw, false)
 		}
 		if !s.multi {
@@ -52,8 +52,24 @@ func (s *Session) several(sql, raw []byte) error {
 	}
 }
 
-func emptyStatement(sql []byte, mode parse.Mode) bool {
-	return len(bytes.Trim(sql, " \t\r\n;")) == 0
+// blank says whether there is nothing but blanks and semicolons.
+func blank(sql []byte) bool { return len(bytes.Trim(sql, " \t\r\n;")) == 0 }
+
+// emptyStatement says whether there is nothing but blanks, semicolons and comments.
+func emptyStatement(sql []byte) bool {
+	for {
+		sql = bytes.TrimLeft(sql, " \t\r\n;")
+		switch {
+		case len(sql) == 0:
+			return true
+		case sql[0] == '#' || bytes.HasPrefix(sql, []byte("-- ")):
+			_, sql, _ = bytes.Cut(sql, []byte("\n"))
+		case bytes.HasPrefix(sql, []byte("/*")) && !bytes.HasPrefix(sql, []byte("/*!")) && !bytes.HasPrefix(sql, []byte("/*M!")):
+			_, sql, _ = bytes.Cut(sql, []byte("*/"))
+		default:
+			return false
+		}
+	}
 }
 
 // query runs one statement. more says that another follows in the same command, so its answer must say so too; then
@@ -131,10 +147,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		}
 		return s.own(snap, stmt, sql, more)
 	}
-	sub, err := s.substitute(stmt, sql, slots)
-	if err != nil {
-		return s.failMore(err)
-	}
+	sub := s.substitute(stmt, sql)
 	if sub.changed {
 		// The text is now this session's alone: plan it afresh and don't keep it.
 		sql, raw, key = sub.sql, nil, nil
@@ -144,6 +157,9 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		if stmt, err = parse.Parse(sql, s.mode); err != nil {
 			return s.failMore(err)
 		}
+	}
+	if err := constantSet(stmt); err != nil {
+		return s.failMore(err)
 	}
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
 	if err != nil {
@@ -172,11 +188,11 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 
 // unparsed sends a statement that the parser does not know to the one server that can judge it, if there is only one.
 func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, err error, more bool) error {
-	if len(bytes.TrimSpace(sql)) == 0 || emptyStatement(sql, s.mode) {
+	if blank(sql) {
 		return s.failMore(errcode.New(errcode.EmptyQuery))
 	}
 	ks := snap.Keyspaces[s.scope.Keyspace]
-	if ks == nil || (len(ks.Shards) != 1 && s.scope.Shard == "") || more {
+	if ks == nil || (len(ks.Shards) != 1 && s.scope.Shard == "") || s.bound || s.readOnly {
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
 	}
 	p := &plan.Plan{Class: plan.Other, Fast: &plan.Fast{Keyspace: ks.Name, Kind: plan.Unsharded}, NoCache: true}
@@ -184,7 +200,7 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 	if err != nil {
 		return s.failMore(err)
 	}
-	if s.binary || s.follows {
+	if more || s.binary || s.follows {
 		return s.execute(snap, p, sql, slots, more)
 	}
 	return s.runFast(sh, p, sql, raw)
@@ -241,7 +257,7 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	held := holding{until: time.Now().Add(s.sh.Limits.WaitPrimary)}
 	ok, err := s.runPlan(r, p, sql, slots, out)
 	for err != nil && alone && !out.started && s.holdPlan(&held, err) {
-		_ = s.afterExecError(err) // what the try left is rolled back
+		s.afterExecError() // what the try left is rolled back
 		r = &runner{s: s, snap: s.sh.Targets.Current()}
 		ok, err = s.runPlan(r, p, sql, slots, out)
 	}
@@ -249,9 +265,7 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 		err = errcode.New(errcode.Killed)
 	}
 	if err != nil {
-		if derr := s.afterExecError(err); derr != nil {
-			err = derr
-		}
+		s.afterExecError()
 		if out.started {
 			s.failed = true
 			if ferr := s.sendErr(err); ferr != nil {
@@ -261,7 +275,8 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 		}
 		return s.failMore(err)
 	}
-	s.warnings = s.warnings[:0]
+	s.settle()
+	s.warnings = append(s.warnings[:0], r.warnings...)
 	if out.started {
 		s.rowCount, s.foundRows = -1, out.rows
 		if r.hasFound {
@@ -345,6 +360,16 @@ func (w *resultWriter) RawRow(row []byte) error {
 	}
 	w.rows++
 	return w.s.conn.WritePacket(row)
+}
+
+// NextResult ends a result that is not the statement's last.
+func (w *resultWriter) NextResult(ok wire.OK) error {
+	if w.started {
+		w.started, w.rows = false, 0
+		return w.finish(ok, true)
+	}
+	ok.Status = 0
+	return w.s.okMore(ok, true)
 }
 
 func (w *resultWriter) finish(ok wire.OK, more bool) error {

@@ -22,6 +22,8 @@ type runner struct {
 	// found is what FOUND_ROWS() is after the statement, if hasFound.
 	found    uint64
 	hasFound bool
+	// warnings are those of the shards, guarded by the session's partMu.
+	warnings []warning
 }
 
 var _ exec.Session = (*runner)(nil)
@@ -96,13 +98,16 @@ func (r *runner) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) (ex
 			_ = r.lost(p, err)
 			return
 		}
-		st := rows.OK().Status
 		s.partMu.Lock()
 		defer s.partMu.Unlock()
-		p.begun = p.begun && st&wire.StatusInTrans != 0 || st&wire.StatusInTrans != 0
+		ok := rows.OK()
+		p.begun, p.unsure = ok.Status&wire.StatusInTrans != 0, false
 		if q.Write {
 			p.wrote = true
-			s.record(p, q.SQL, rows.OK().InsertID)
+			s.record(p, q.SQL, ok.InsertID)
+		}
+		if ok.Warnings > 0 {
+			r.warnings = s.fetchWarnings(p.conn, r.warnings)
 		}
 	}}, nil
 }
@@ -120,30 +125,18 @@ func (r *runner) alone(ctx context.Context, sh *target.Shard, ep *target.Endpoin
 			}
 			return nil, s.serverError(ep, err)
 		}
+		c.KillHard.Store(q.Write && s.sh.MariaDB)
 		s.track(c, true)
 		rows, err := c.QueryBytes(ctx, q.SQL)
 		if err == nil {
-			return &shardRows{Rows: rows, done: func(err error) {
-				s.track(c, false)
-				var my *wire.MySQLError
-				if err != nil && !errors.As(err, &my) {
-					c.Discard()
-					return
-				}
-				if rows.OK().Warnings > 0 && q.Write {
-					s.partMu.Lock()
-					s.fetchWarnings(c)
-					s.partMu.Unlock()
-				}
-				c.Release()
-			}}, nil
+			return &shardRows{Rows: rows, done: func(err error) { r.aloneDone(sh, c, rows.OK(), err) }}, nil
 		}
-		s.track(c, false)
 		var my *wire.MySQLError
 		if errors.As(err, &my) {
-			c.Release()
+			s.release(c)
 			return nil, err
 		}
+		s.track(c, false)
 		c.Discard()
 		if q.Write {
 			return nil, errcode.New(errcode.OutcomeUnknownClose)
@@ -162,17 +155,43 @@ func (r *runner) alone(ctx context.Context, sh *target.Shard, ep *target.Endpoin
 	}
 }
 
+// aloneDone ends the loan of a connection to one statement outside a transaction. A transaction that the statement, a
+// procedure's call, left open becomes the session's.
+func (r *runner) aloneDone(sh *target.Shard, c *pool.Conn, ok wire.OK, err error) {
+	s := r.s
+	var my *wire.MySQLError
+	if err != nil {
+		if !errors.As(err, &my) {
+			c.Discard()
+		}
+		s.release(c)
+		return
+	}
+	s.partMu.Lock()
+	defer s.partMu.Unlock()
+	if ok.Warnings > 0 {
+		r.warnings = s.fetchWarnings(c, r.warnings)
+	}
+	if ok.Status&wire.StatusInTrans != 0 {
+		s.track(c, false)
+		s.tx.parts = append(s.tx.parts, &part{shard: sh, server: c.Pool(), conn: c, begun: true, wrote: true})
+		return
+	}
+	s.release(c)
+}
+
 // lost notes an error on a transaction's connection that ends the transaction there.
 func (r *runner) lost(p *part, err error) error {
 	var my *wire.MySQLError
 	isMy := errors.As(err, &my)
-	if isMy && !endsTransaction(my.Errno) {
-		return err
-	}
 	r.s.partMu.Lock()
 	defer r.s.partMu.Unlock()
+	if isMy && !endsTransaction(my.Errno) {
+		r.s.failedIn(p)
+		return err
+	}
 	if isMy {
-		p.begun = false
+		p.ended()
 	} else {
 		r.s.dropPart(p)
 		err = errcode.Wrap(errcode.TxnRolledBack, err, "lost the connection to the server at "+p.server.Addr())
@@ -182,26 +201,39 @@ func (r *runner) lost(p *part, err error) error {
 }
 
 // afterExecError ends the transaction if a server has ended its part of it.
-func (s *Session) afterExecError(error) error {
+func (s *Session) afterExecError() {
 	if s.txLost {
 		s.txLost = false
 		s.rollbackAll()
 	}
-	return nil
+	s.settle()
 }
 
-// track publishes the connections that Kill has to reach.
-func (s *Session) track(c *pool.Conn, on bool) {
+// track publishes the connections that Kill has to reach. When it takes one back it says whether a kill is on its way
+// to it.
+func (s *Session) track(c *pool.Conn, on bool) (struck bool) {
 	s.runMu.Lock()
 	defer s.runMu.Unlock()
 	if on {
 		if s.running == nil {
-			s.running = map[*pool.Conn]struct{}{}
+			s.running = map[*pool.Conn]bool{}
 		}
-		s.running[c] = struct{}{}
-	} else {
-		delete(s.running, c)
+		s.running[c] = false
+		return false
 	}
+	struck = s.running[c]
+	delete(s.running, c)
+	return struck
+}
+
+// release gives a connection back that was tracked. One that a kill is on its way to is closed: the kill must not hit
+// another session's statement.
+func (s *Session) release(c *pool.Conn) {
+	if s.track(c, false) {
+		c.Discard()
+		return
+	}
+	c.Release()
 }
 
 const stmtSavepoint = "SAVEPOINT pelorus_stmt"
@@ -232,7 +264,7 @@ func (r *runner) enterStatement(ctx context.Context) (func(error) error, error) 
 	s := r.s
 	before := map[*part]int{}
 	for _, p := range s.tx.parts {
-		if !p.begun {
+		if !p.live() {
 			continue
 		}
 		if _, err := p.conn.Exec(ctx, stmtSavepoint); err != nil {
@@ -245,7 +277,7 @@ func (r *runner) enterStatement(ctx context.Context) (func(error) error, error) 
 			return err
 		}
 		for _, p := range s.tx.parts {
-			if !p.begun {
+			if !p.live() {
 				continue
 			}
 			n, was := before[p]
@@ -257,9 +289,10 @@ func (r *runner) enterStatement(ctx context.Context) (func(error) error, error) 
 				s.txLost = true
 				return err
 			}
-			p.redo = p.redo[:n]
-			if !was {
-				p.begun, p.wrote = false, false
+			if was {
+				p.redo = p.redo[:n]
+			} else {
+				p.ended()
 			}
 		}
 		return err
@@ -293,9 +326,9 @@ func (r *runner) Autonomous(ctx context.Context, ref exec.ShardRef, q exec.Query
 		return nil, err
 	}
 	return &shardRows{Rows: rows, done: func(err error) {
-		if err != nil {
+		var my *wire.MySQLError
+		if err != nil && !errors.As(err, &my) {
 			c.Discard()
-			return
 		}
 		c.Release()
 	}}, nil
@@ -342,11 +375,6 @@ func (r *shardRows) Close() error {
 	err := r.Rows.Close()
 	if e := r.Rows.Err(); e != nil {
 		err = e
-	}
-	var my *wire.MySQLError
-	if errors.As(err, &my) {
-		r.done(nil)
-		return err
 	}
 	r.done(err)
 	return err

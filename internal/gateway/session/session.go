@@ -103,7 +103,7 @@ type Session struct {
 	warnings     []warning
 
 	runMu   sync.Mutex
-	running map[*pool.Conn]struct{}    // connections on which the executor works for this session
+	running map[*pool.Conn]bool        // connections on which the executor works for this session; true: a kill is on its way
 	on      *target.Shard              // where the fast path runs the statement
 	txLost  bool                       // a server ended the transaction in the middle of a statement
 	cur     atomic.Pointer[pool.Conn]  // the connection that runs this session's statement
@@ -119,10 +119,11 @@ type Session struct {
 	out       []byte // small encode buffer
 	head      [5]byte
 	rewritten []byte
-	binary    bool // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
-	follows   bool // an answer to the same command came before, so packets are numbered on and not forwarded as they are
-	failed    bool // the last statement was answered with an error
-	relayed   bool // the client's file went to the server: the statement can't be sent again
+	body      []byte // the text that the fast path sends, nil for COM_STMT_EXECUTE
+	binary    bool   // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
+	follows   bool   // an answer to the same command came before, so packets are numbered on and not forwarded as they are
+	failed    bool   // the last statement was answered with an error
+	relayed   bool   // the client's file went to the server: the statement can't be sent again
 }
 
 // publicInfo is what SHOW PROCESSLIST and KILL of other sessions need. Immutable.
@@ -198,12 +199,6 @@ func (s *Session) begin(login *wire.Login) error {
 	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
 	s.bound, s.readOnly = s.sh.Rights(login.User)
 	s.reset()
-	s.vars.names = handshakeNames(login.Charset, s.sh.MariaDB)
-	if s.caps&wire.ClientIgnoreSpace != 0 {
-		s.mode.IgnoreSpace = true
-		s.vars.set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
-	}
-	s.settings = s.sh.Settings.intern(&s.vars)
 	defer s.publish()
 	if login.Database != "" {
 		return s.use(login.Database)
@@ -211,13 +206,17 @@ func (s *Session) begin(login *wire.Login) error {
 	return nil
 }
 
-// reset gives everything back and forgets all session state but the keyspace.
+// reset gives everything back and forgets all session state but the keyspace and what the login said.
 func (s *Session) reset() {
 	s.rollbackAll()
 	s.unreserve()
 	s.closePrepared()
-	s.vars = varList{names: s.vars.names}
+	s.vars = varList{names: handshakeNames(s.login.Charset, s.sh.MariaDB)}
 	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: versionNumber(s.sh.Version)}
+	if s.caps&wire.ClientIgnoreSpace != 0 {
+		s.mode.IgnoreSpace = true
+		s.vars.set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
+	}
 	s.settings = s.sh.Settings.intern(&s.vars)
 	s.tx = txState{autocommit: true, mode: txn.Atomic}
 	s.userVars, s.sqlPrep = nil, nil
@@ -238,11 +237,17 @@ func (s *Session) Kill(queryOnly bool) {
 		s.killed.Store(true)
 	}
 	if c := s.cur.Load(); c != nil {
-		go killOnServer(s.ctx, c, s.log)
+		hard := c.KillHard.Load()
+		if s.cur.CompareAndSwap(c, nil) { // from now on the session does not give the connection to others
+			go killOnServer(s.ctx, c, hard, s.log)
+		}
 	}
 	s.runMu.Lock()
-	for c := range s.running {
-		go killOnServer(s.ctx, c, s.log)
+	for c, struck := range s.running {
+		if !struck {
+			s.running[c] = true
+			go killOnServer(s.ctx, c, c.KillHard.Load(), s.log)
+		}
 	}
 	s.runMu.Unlock()
 	if !queryOnly {
@@ -250,21 +255,13 @@ func (s *Session) Kill(queryOnly bool) {
 	}
 }
 
-// killOnServer sends KILL QUERY for the statement that runs on the connection.
-func killOnServer(ctx context.Context, c *pool.Conn, log *slog.Logger) {
+// killOnServer ends the statement that runs on the connection.
+func killOnServer(ctx context.Context, c *pool.Conn, hard bool, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	k, err := c.Pool().Get(ctx, 0, nil)
-	if err != nil {
+	if err := c.Pool().Kill(ctx, c.ConnectionID(), hard); err != nil {
 		log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
-		return
 	}
-	if _, err := k.Exec(ctx, fmt.Sprintf("KILL QUERY %d", c.ConnectionID())); err != nil {
-		log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
-		k.Discard()
-		return
-	}
-	k.Release()
 }
 
 // loop reads commands until the client quits.
@@ -340,12 +337,8 @@ func (s *Session) command(payload, raw []byte) error {
 		if err != nil {
 			return err
 		}
-		s.vars.names = ""
 		s.scope = s.sh.Plans.scope("", "", "")
-		if err := s.begin(login); err != nil {
-			return s.fail(err)
-		}
-		return nil
+		return s.begin(login) // the client was told OK already: an error can only end the session
 	case wire.ComSetOption:
 		return s.comSetOption(payload)
 	case wire.ComStatistics:
@@ -354,7 +347,7 @@ func (s *Session) command(payload, raw []byte) error {
 		if len(payload) < 5 {
 			return s.fail(wire.ErrMalformed)
 		}
-		return s.killStatement(uint64(payload[1])|uint64(payload[2])<<8|uint64(payload[3])<<16|uint64(payload[4])<<24, false)
+		return s.killStatement(uint64(payload[1])|uint64(payload[2])<<8|uint64(payload[3])<<16|uint64(payload[4])<<24, false, false)
 	default:
 		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
 	}

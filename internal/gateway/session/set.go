@@ -44,14 +44,17 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 	}
 	next := s.vars.clone()
 	changed := false
+	// All values are computed before any of them takes effect.
 	var after []func() error
 	for i := range st.Items {
 		it := &st.Items[i]
 		name := strings.ToLower(it.Var.Name)
 		if !it.Var.System {
-			if err := s.setUserVar(snap, it, sql); err != nil {
+			v, err := s.userValue(snap, it.Value, sql)
+			if err != nil {
 				return err
 			}
+			after = append(after, func() error { return s.keepUserVar(it.Var.Name, v) })
 			continue
 		}
 		switch it.Var.Scope {
@@ -73,6 +76,10 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 			if err := s.setMode(value); err != nil {
 				return err
 			}
+		case "last_insert_id", "identity":
+			after = append(after, func() error { s.lastInsertID = parseUint([]byte(value)); return nil })
+		case "insert_id":
+			return errcode.New(errcode.Unsupported, "SET insert_id", "give the id in the INSERT itself")
 		case "sql_log_bin", "gtid_next", "pseudo_slave_mode", "pseudo_replica_mode", "server_id":
 			return errcode.New(errcode.PrivilegeNeeded, "SUPER")
 		default:
@@ -105,6 +112,46 @@ func namesClause(st *parse.SetStmt) string {
 	return c
 }
 
+// userValue returns the literal that a user variable is set to. Text whose meaning depends on sql_mode is read by a
+// server now.
+func (s *Session) userValue(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
+	switch v := e.(type) {
+	case *parse.ColumnRef:
+		return s.evaluate(snap, e, sql)
+	case *parse.Literal:
+		if strings.ContainsAny(string(v.Text(sql)), "\"\\") {
+			return s.evaluate(snap, e, sql)
+		}
+	}
+	return s.setValue(snap, e, sql)
+}
+
+// constantSet refuses values in SET STATEMENT that are no constants: MariaDB 10.11 crashes when it prepares some of those.
+func constantSet(stmt parse.Statement) error {
+	st, ok := stmt.(*parse.SetStmt)
+	if !ok || st.Special != "STATEMENT" {
+		return nil
+	}
+	for i := range st.Items {
+		e := st.Items[i].Value
+		if u, ok := e.(*parse.Unary); ok {
+			e = u.Expr
+		}
+		switch v := e.(type) {
+		case nil, *parse.Literal, *parse.Default:
+		case *parse.ColumnRef:
+			switch strings.ToUpper(v.Name.Name) {
+			case "ON", "OFF":
+				continue
+			}
+			return errcode.New(errcode.BadVariableValue, st.Items[i].Var.Name, v.Name.Name+" (SET STATEMENT takes constants)")
+		default:
+			return errcode.New(errcode.BadVariableValue, st.Items[i].Var.Name, "an expression (SET STATEMENT takes constants)")
+		}
+	}
+	return nil
+}
+
 // setValue returns the SQL text of a new value: constants as they are, anything else computed by a server.
 func (s *Session) setValue(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
 	switch v := e.(type) {
@@ -126,7 +173,7 @@ func (s *Session) setValue(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 
 // evaluate has a server compute an expression over the session's own variables, and returns it as a literal.
 func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
-	text, err := s.substituteExpr(e, sql)
+	text, locks, err := s.substituteExpr(e, sql)
 	if err != nil {
 		return "", err
 	}
@@ -144,7 +191,11 @@ func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 		}
 	}
 	var out string
-	err = s.onAny(snap, func(ctx context.Context, c queryer) error {
+	on := s.onFresh
+	if locks {
+		on = s.onOwn
+	}
+	err = on(func(ctx context.Context, c queryer) error {
 		cols, rows, err := queryAll(ctx, c, q, 2)
 		if err != nil {
 			return err
@@ -230,10 +281,16 @@ func (s *Session) tryVars(next *varList) error {
 			next.set("sql_mode", quoteString(sqlMode)) // the computed form: it may have named the old value
 		}
 	}
+	before := s.vars
 	s.vars = *next
 	s.settings = s.sh.Settings.intern(next)
+	return s.changeParts(next.sql() + before.undone(next))
+}
+
+// changeParts brings the connections that the session holds into its settings.
+func (s *Session) changeParts(sql string) error {
 	for _, p := range slices.Clone(s.tx.parts) {
-		if _, err := p.conn.Exec(s.ctx, next.sql()); err != nil {
+		if _, err := p.conn.Exec(s.ctx, sql); err != nil {
 			return err
 		}
 		p.conn.Adopt(s.settings)
@@ -259,24 +316,26 @@ func (s *Session) setSQLMode(v string) {
 	s.mode.HighNotPrecedence = has("HIGH_NOT_PRECEDENCE")
 }
 
-// setAutocommit follows the server: switching it on commits.
+// setAutocommit follows the server: switching it on commits, switching it off leaves an open transaction as it is.
 func (s *Session) setAutocommit(on bool) error {
 	if on == s.tx.autocommit {
 		return nil
 	}
-	if err := s.commit(); err != nil {
-		return err
-	}
-	s.tx.autocommit = on
 	next := s.vars.clone()
+	sql := "SET autocommit = 0"
 	if on {
+		if err := s.commit(); err != nil {
+			return err
+		}
 		next.set("autocommit", "")
+		sql = "SET autocommit = 1"
 	} else {
 		next.set("autocommit", "0")
 	}
+	s.tx.autocommit = on
 	s.vars = next
 	s.settings = s.sh.Settings.intern(&next)
-	return nil
+	return s.changeParts(sql)
 }
 
 func boolValue(name, v string) (bool, error) {
@@ -306,6 +365,9 @@ func (s *Session) setMode(v string) error {
 	return nil
 }
 
+// maxNext bounds the texts of SET TRANSACTION that wait for the next transaction: isolation levels and access modes are six.
+const maxNext = 12
+
 // setTransaction runs SET [SESSION] TRANSACTION ...
 func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
 	scope := ""
@@ -319,7 +381,13 @@ func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
 		if s.tx.open() {
 			return errcode.New(errcode.TxnStateChange)
 		}
-		s.tx.next = append(s.tx.next, "SET TRANSACTION "+strings.Join(st.Args, ", "))
+		text := "SET TRANSACTION " + strings.Join(st.Args, ", ")
+		if !slices.Contains(s.tx.next, text) {
+			if len(s.tx.next) >= maxNext {
+				return errcode.New(errcode.StatementLimit, "SET TRANSACTION before one transaction", maxNext)
+			}
+			s.tx.next = append(slices.Clone(s.tx.next), text)
+		}
 		return nil
 	}
 	next := s.vars.clone()
@@ -351,15 +419,7 @@ func (s *Session) readOnlyVar() string {
 	return "transaction_read_only"
 }
 
-// setUserVar runs SET @a = expr. The value lives in the gateway, as a literal.
-func (s *Session) setUserVar(snap *target.Snapshot, it *parse.SetItem, sql []byte) error {
-	v, err := s.setValue(snap, it.Value, sql)
-	if err != nil {
-		return err
-	}
-	return s.keepUserVar(it.Var.Name, v)
-}
-
+// keepUserVar sets a user variable. The value lives in the gateway, as a literal.
 func (s *Session) keepUserVar(name, value string) error {
 	name = strings.ToLower(name)
 	if s.userVars == nil {

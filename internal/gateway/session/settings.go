@@ -38,13 +38,7 @@ func (v *varList) set(name, value string) {
 // setNames changes all character set variables at once.
 func (v *varList) setNames(clause string) {
 	v.names = clause
-	v.list = slices.DeleteFunc(slices.Clone(v.list), func(s varSetting) bool {
-		switch s.name {
-		case "character_set_client", "character_set_results", "character_set_connection", "collation_connection":
-			return true
-		}
-		return false
-	})
+	v.list = slices.DeleteFunc(slices.Clone(v.list), func(s varSetting) bool { return ofNames(s.name) })
 }
 
 // clone returns a copy that may be changed.
@@ -69,6 +63,27 @@ func (v *varList) sql() string {
 		b.WriteString(s.value)
 	}
 	return b.String()
+}
+
+// undone is the rest of a SET statement that takes the variables back to their defaults that v has set and next has not.
+func (v *varList) undone(next *varList) string {
+	var b strings.Builder
+	for _, s := range v.list {
+		gone := !slices.ContainsFunc(next.list, func(o varSetting) bool { return o.name == s.name })
+		if gone && !ofNames(s.name) {
+			b.WriteString(", SESSION " + s.name + " = DEFAULT")
+		}
+	}
+	return b.String()
+}
+
+// ofNames tells the variables that SET NAMES changes.
+func ofNames(name string) bool {
+	switch name {
+	case "character_set_client", "character_set_results", "character_set_connection", "collation_connection":
+		return true
+	}
+	return false
 }
 
 // maxSettings bounds the table of settings; past it the table starts anew, which only costs resets of connections.

@@ -34,7 +34,12 @@ func (u *substitution) pins(p *plan.Plan) bool {
 }
 
 // substitute looks for the session's own names in a statement.
-func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slot) (*substitution, error) {
+func (s *Session) substitute(stmt parse.Statement, sql []byte) *substitution {
+	return s.substituteIn(stmt, sql, topItems(stmt))
+}
+
+// substituteIn names the items that a substitution would rename.
+func (s *Session) substituteIn(stmt parse.Statement, sql []byte, items []*parse.SelectItem) *substitution {
 	u := &substitution{}
 	var edits parse.Edits
 	assigned := map[string]bool{}
@@ -54,6 +59,12 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 			for _, o := range x.Options {
 				u.calc = u.calc || o.Name == "SQL_CALC_FOUND_ROWS"
 			}
+		case *parse.CallStmt:
+			for _, a := range x.Args { // what is a variable may be an OUT parameter
+				if v, ok := a.(*parse.Variable); ok && !v.System {
+					assigned[strings.ToLower(v.Name)] = true
+				}
+			}
 		case *parse.FuncCall:
 			switch x.Name {
 			case "GET_LOCK":
@@ -67,7 +78,6 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 	for v := range assigned {
 		u.assigns = append(u.assigns, v)
 	}
-	items := topItems(stmt)
 	parse.Walk(stmt, func(n parse.Node) bool {
 		text, ok := s.ownValue(n, assigned, u)
 		if !ok {
@@ -86,7 +96,7 @@ func (s *Session) substitute(stmt parse.Statement, sql []byte, slots []parse.Slo
 	if u.changed {
 		u.sql = edits.Apply(nil, sql)
 	}
-	return u, nil
+	return u
 }
 
 // topItems returns copies of the select items whose names the client sees.
@@ -207,26 +217,19 @@ func (s *Session) ownSysVar(x *parse.Variable) (string, bool) {
 	return "", false
 }
 
-// substituteExpr returns an expression's text with the session's own names written in.
-func (s *Session) substituteExpr(e parse.Expr, sql []byte) (string, error) {
+// substituteExpr returns an expression's text with the session's own names written in, and whether it takes locks.
+func (s *Session) substituteExpr(e parse.Expr, sql []byte) (string, bool, error) {
 	span := e.Range()
 	text := []byte("SELECT " + string(span.Text(sql)))
 	stmt, err := parse.Parse(text, s.mode)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	u, err := s.substitute(stmt, text, nil)
-	if err != nil {
-		return "", err
+	u := s.substituteIn(stmt, text, nil)
+	if u.changed {
+		text = u.sql
 	}
-	if !u.changed {
-		return string(span.Text(sql)), nil
-	}
-	out := string(u.sql[len("SELECT "):])
-	if i := strings.LastIndex(out, " AS `"); i > 0 {
-		out = out[:i]
-	}
-	return out, nil
+	return string(text[len("SELECT "):]), u.locks, nil
 }
 
 // runPinned runs a statement that assigns user variables, takes locks or counts found rows: on one shard, with
@@ -247,9 +250,10 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 	}
 	r := &runner{s: s, snap: snap}
 	out := &resultWriter{s: s, binary: s.binary}
+	s.warnings = s.warnings[:0]
 	ok, err := s.pinnedOn(r, sh, u, p, sql, out)
 	if err != nil {
-		_ = s.afterExecError(err)
+		s.afterExecError()
 		return s.failMore(err)
 	}
 	if out.started {
@@ -260,79 +264,101 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 		return out.finish(ok, more)
 	}
 	s.rowCount = int64(ok.Affected)
+	if ok.InsertID != 0 {
+		s.lastInsertID = ok.InsertID
+	}
 	ok.Status = 0
 	return s.okMore(ok, more)
 }
 
+// pinnedOn runs the statement of runPinned on the transaction's connection or one of its own.
 func (s *Session) pinnedOn(r *runner, sh *target.Shard, u *substitution, p *plan.Plan, sql []byte, out *resultWriter) (wire.OK, error) {
 	write := p.Class != plan.Read
-	var c *pool.Conn
-	if s.tx.active() {
-		pt, err := s.part(s.ctx, sh, write)
-		if err != nil {
-			return wire.OK{}, err
-		}
-		if err := s.beginOn(s.ctx, pt); err != nil {
-			return wire.OK{}, r.lost(pt, err)
-		}
-		c = pt.conn
-		pt.wrote = pt.wrote || write
-		defer func() {
-			if write {
-				s.record(pt, sql, 0)
-			}
-		}()
-	} else {
+	if err := s.mayWrite(sh, write); err != nil {
+		return wire.OK{}, err
+	}
+	if !s.tx.active() {
 		ep, err := s.endpoint(sh, write)
 		if err != nil {
 			return wire.OK{}, err
 		}
-		if c, err = ep.Pool.Get(s.ctx, s.class, s.settings); err != nil {
+		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		if err != nil {
 			return wire.OK{}, s.serverError(ep, err)
 		}
-		defer func() { c.Release() }()
+		c.KillHard.Store(write && s.sh.MariaDB)
+		ok, err := s.pinnedAsk(c, u, sql, out)
+		r.aloneDone(sh, c, wire.OK{Status: ok.Status}, err)
+		return ok, err
 	}
-	c.Dirty = !s.tx.reserved
-	s.track(c, true)
-	defer s.track(c, false)
-	if err := s.pushUserVars(c, u); err != nil {
-		return wire.OK{}, err
-	}
-	rows, err := c.QueryBytes(s.ctx, sql)
+	pt, err := s.part(s.ctx, sh, write)
 	if err != nil {
 		return wire.OK{}, err
 	}
-	if cols := rows.Columns(); len(cols) > 0 {
-		if err := out.Columns(cols); err != nil {
-			return wire.OK{}, err
-		}
-		for rows.Next() {
-			if err := out.RawRow(rows.Raw()); err != nil {
-				return wire.OK{}, err
-			}
-		}
+	if err := s.beginOn(s.ctx, pt); err != nil {
+		return wire.OK{}, r.lost(pt, err)
 	}
-	if err := rows.Close(); err != nil {
-		return wire.OK{}, err
+	ok, err := s.pinnedAsk(pt.conn, u, sql, out)
+	s.track(pt.conn, false)
+	if err != nil {
+		return ok, r.lost(pt, err)
 	}
-	ok := rows.OK()
-	return ok, s.pullUserVars(c, u)
+	if write {
+		pt.wrote = true
+		if set := s.setUserVars(u); set != "" {
+			s.record(pt, []byte(set), 0)
+		}
+		s.record(pt, sql, ok.InsertID)
+	}
+	if err := s.pullUserVars(pt.conn, u); err != nil {
+		return ok, r.lost(pt, err)
+	}
+	s.afterInTxn(pt, ok.Status, false, 0)
+	return ok, nil
 }
 
-func (s *Session) pushUserVars(c *pool.Conn, u *substitution) error {
+// pinnedAsk runs the statement between setting the variables and reading them back. The connection stays tracked.
+func (s *Session) pinnedAsk(c *pool.Conn, u *substitution, sql []byte, out *resultWriter) (ok wire.OK, err error) {
+	c.Dirty = c.Dirty || len(u.assigns) > 0
+	s.track(c, true)
+	if set := s.setUserVars(u); set != "" {
+		if _, err := c.Exec(s.ctx, set); err != nil {
+			return ok, err
+		}
+	}
+	rows, err := c.QueryBytes(s.ctx, sql)
+	if err != nil {
+		return ok, err
+	}
+	err = copyResults(rows, out)
+	if cerr := rows.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return ok, err
+	}
+	ok = rows.OK()
+	if ok.Warnings > 0 && !u.calc { // SHOW WARNINGS would change what FOUND_ROWS() is
+		s.warnings = s.fetchWarnings(c, s.warnings[:0])
+	}
+	if !s.tx.active() {
+		err = s.pullUserVars(c, u)
+	}
+	return ok, err
+}
+
+// setUserVars is the statement that gives a connection the variables that the statement reads, as far as they are set.
+func (s *Session) setUserVars(u *substitution) string {
 	var sets []string
 	for _, name := range append(append([]string(nil), u.reads...), u.assigns...) {
-		v, ok := s.userVars[name]
-		if !ok {
-			v = "NULL"
+		if v, ok := s.userVars[name]; ok {
+			sets = append(sets, "@"+quoteIdent(name)+" = "+v)
 		}
-		sets = append(sets, "@"+quoteIdent(name)+" = "+v)
 	}
 	if len(sets) == 0 {
-		return nil
+		return ""
 	}
-	_, err := c.Exec(s.ctx, "SET "+strings.Join(sets, ", "))
-	return err
+	return "SET " + strings.Join(sets, ", ")
 }
 
 func (s *Session) pullUserVars(c *pool.Conn, u *substitution) error {
@@ -396,12 +422,8 @@ func queryAll(ctx context.Context, c queryer, sql string, limit int) ([]wire.Col
 	return cols, out, nil
 }
 
-// onAny runs f on a connection with the session's settings, of the session's keyspace or of any that serves.
-func (s *Session) onAny(snap *target.Snapshot, f func(context.Context, queryer) error) error {
-	return s.onFresh(f)
-}
-
-// onFresh is onAny; the connection is never one of the transaction's.
+// onFresh runs f on a connection with the session's settings, of the session's keyspace or of any that serves. It is
+// never one of the transaction's, and what f leaves open is rolled back.
 func (s *Session) onFresh(f func(context.Context, queryer) error) error {
 	ep, err := s.anyEndpoint()
 	if err != nil {
@@ -413,8 +435,32 @@ func (s *Session) onFresh(f func(context.Context, queryer) error) error {
 	}
 	s.track(c, true)
 	err = f(s.ctx, c)
-	s.track(c, false)
-	c.Release()
+	if !c.Broken() && (c.Status()&wire.StatusInTrans != 0 || !s.tx.autocommit) {
+		if _, rerr := c.Exec(s.ctx, "ROLLBACK"); rerr != nil {
+			c.Discard()
+		}
+	}
+	s.release(c)
+	return err
+}
+
+// onOwn runs f on a connection that the session keeps from now on: it takes locks there.
+func (s *Session) onOwn(f func(context.Context, queryer) error) error {
+	sh, err := s.anyShard(s.sh.Targets.Current())
+	if err != nil {
+		return err
+	}
+	s.tx.reserved = true
+	p, err := s.part(s.ctx, sh, false)
+	if err != nil {
+		return err
+	}
+	s.track(p.conn, true)
+	err = f(s.ctx, p.conn)
+	s.track(p.conn, false)
+	if c := p.conn; !c.Broken() && !p.begun {
+		p.begun = c.Status()&wire.StatusInTrans != 0
+	}
 	return err
 }
 

@@ -23,9 +23,16 @@ type part struct {
 	server *pool.Pool
 	conn   *pool.Conn
 	begun  bool // START TRANSACTION was sent, or the server says that one is open
+	unsure bool // a statement failed under autocommit=0, and errors don't say whether a transaction is open
 	wrote  bool
 	redo   []redo.Statement
 }
+
+// live says whether the server may have a transaction open.
+func (p *part) live() bool { return p.begun || p.unsure }
+
+// ended takes note that the server has no transaction open any more.
+func (p *part) ended() { p.begun, p.unsure, p.wrote, p.redo = false, false, false, nil }
 
 // txState is a session's transaction and the connections that it holds.
 type txState struct {
@@ -40,12 +47,11 @@ type txState struct {
 	parts      []*part
 	savepoints []string
 	redoBytes  int
-	readOnly   bool
 }
 
 // active says whether a statement has to run on the transaction's own connections.
 func (t *txState) active() bool {
-	return t.explicit || t.implicit > 0 || !t.autocommit || t.reserved || len(t.parts) > 0
+	return t.explicit || t.implicit > 0 || !t.autocommit || t.reserved || len(t.parts) > 0 || len(t.next) > 0
 }
 
 // open says whether the client is inside a transaction.
@@ -100,15 +106,24 @@ func (s *Session) part(ctx context.Context, sh *target.Shard, write bool) (*part
 	return p, nil
 }
 
+// starts says whether a transaction begins with a statement of its own, and not with whatever comes first.
+func (t *txState) starts() bool { return t.explicit || t.implicit > 0 }
+
 // beginStatements are what begins the transaction on a part, with the savepoints that the client has set so far; none
 // if it has begun there or needs no statement.
 func (s *Session) beginStatements(p *part) []string {
-	if p.begun {
+	if p.live() {
 		return nil
 	}
-	if !s.tx.explicit && s.tx.implicit == 0 {
+	if !s.tx.starts() {
+		if s.tx.autocommit {
+			if len(s.tx.next) > 0 {
+				p.conn.Dirty = true // a statement that fails leaves the characteristics for the one after
+			}
+			return s.tx.next
+		}
 		// Without autocommit the server begins by itself, but knows neither savepoints nor what was set for the next transaction.
-		if s.tx.autocommit || len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 {
+		if len(s.tx.next) == 0 && len(s.tx.savepoints) == 0 {
 			return nil
 		}
 	}
@@ -135,9 +150,21 @@ func (s *Session) beginOn(ctx context.Context, p *part) error {
 		if _, err := p.conn.Exec(ctx, q); err != nil {
 			return err
 		}
-		p.begun = true
 	}
+	s.hasBegun(p)
 	return nil
+}
+
+// hasBegun takes note that the statements of beginStatements were accepted. A replay needs the savepoints too, to which
+// the client may go back later.
+func (s *Session) hasBegun(p *part) {
+	if p.live() || !s.tx.starts() && (s.tx.autocommit || len(s.tx.next) == 0 && len(s.tx.savepoints) == 0) {
+		return
+	}
+	p.begun = true
+	for _, sp := range s.tx.savepoints {
+		p.redo = append(p.redo, redo.Statement{SQL: []byte("SAVEPOINT " + sp)})
+	}
 }
 
 // pipelineBegin writes what begins the transaction in front of the statement that comes next, so that both cost one round
@@ -171,8 +198,8 @@ func (s *Session) pipelined(p *part, n int) error {
 			}
 			return &lostError{sent: true, err: my}
 		}
-		p.begun = true
 	}
+	s.hasBegun(p)
 	return nil
 }
 
@@ -219,6 +246,8 @@ func (s *Session) mayWrite(sh *target.Shard, write bool) error {
 	if !write || s.tx.mode != txn.Single {
 		return nil
 	}
+	s.partMu.Lock()
+	defer s.partMu.Unlock()
 	for _, p := range s.tx.parts {
 		if p.wrote && p.shard.Name != sh.Name {
 			return errcode.New(errcode.MultiShardInSingle, p.shard.Name, sh.Name)
@@ -243,21 +272,44 @@ func (s *Session) record(p *part, sql []byte, insertID uint64) {
 func (s *Session) afterInTxn(p *part, status uint16, isErr bool, errno uint16) {
 	switch {
 	case isErr && endsTransaction(errno):
-		p.begun = false
+		p.ended()
 		s.rollbackAll()
 	case isErr:
+		s.failedIn(p)
+		s.settle()
 	case status&wire.StatusInTrans != 0:
 		p.begun = true
-	case p.begun || !s.tx.explicit && s.tx.implicit == 0:
+	case p.live() || !s.tx.starts():
 		// The statement committed implicitly, or opened no transaction at all.
 		s.endPart(p)
 	}
 }
 
+// failedIn takes note of a statement that failed without ending the transaction.
+func (s *Session) failedIn(p *part) {
+	if !s.tx.starts() && !s.tx.autocommit {
+		p.unsure = true
+	}
+}
+
+// settle gives connections back that a statement in autocommit mode took for SET TRANSACTION's sake, and that have no
+// transaction open.
+func (s *Session) settle() {
+	t := &s.tx
+	if t.starts() || !t.autocommit || t.reserved || slices.ContainsFunc(t.parts, (*part).live) {
+		return
+	}
+	for i, p := range t.parts {
+		p.conn.Release()
+		t.parts[i] = nil
+	}
+	t.parts = t.parts[:0]
+}
+
 // endPart gives up a part on which no transaction is open any more. With the last one the transaction ends.
 func (s *Session) endPart(p *part) {
-	p.begun, p.wrote, p.redo = false, false, nil
-	if s.tx.reserved || slices.ContainsFunc(s.tx.parts, func(o *part) bool { return o.begun }) {
+	p.ended()
+	if slices.ContainsFunc(s.tx.parts, (*part).live) {
 		return
 	}
 	s.finishTxn()
@@ -292,10 +344,10 @@ func (s *Session) dropPart(p *part) {
 // finishTxn ends the transaction's bookkeeping and gives its connections back, unless the session keeps them.
 func (s *Session) finishTxn() {
 	t := &s.tx
-	t.explicit, t.begin, t.next, t.savepoints, t.redoBytes, t.readOnly = false, "", nil, nil, 0, false
+	t.explicit, t.begin, t.next, t.savepoints, t.redoBytes = false, "", nil, nil, 0
 	if t.reserved {
 		for _, p := range t.parts {
-			p.begun, p.wrote, p.redo = false, false, nil
+			p.ended()
 		}
 		return
 	}
@@ -313,12 +365,12 @@ func (s *Session) rollbackAll() {
 	defer cancel()
 	kept := t.parts[:0]
 	for _, p := range t.parts {
-		if p.begun {
+		if p.live() {
 			if _, err := p.conn.Exec(ctx, "ROLLBACK"); err != nil {
 				p.conn.Discard()
 				continue
 			}
-			p.begun = false
+			p.ended()
 		}
 		kept = append(kept, p)
 	}
@@ -347,11 +399,7 @@ func (s *Session) txnStmt(st *parse.TxnStmt, more bool) error {
 	var err error
 	switch st.Kind {
 	case "BEGIN":
-		if err = s.commit(); err == nil {
-			s.tx.explicit = true
-			s.tx.readOnly = st.ReadOnly
-			s.tx.begin = beginOf(st)
-		}
+		err = s.begins(st)
 	case "COMMIT":
 		err = s.commit()
 	case "ROLLBACK":
@@ -399,6 +447,35 @@ func beginOf(st *parse.TxnStmt) string {
 	return beginText + " " + strings.Join(traits, ", ")
 }
 
+// begins runs BEGIN. What SET TRANSACTION said before is for this transaction.
+func (s *Session) begins(st *parse.TxnStmt) error {
+	next := s.tx.next
+	if err := s.commit(); err != nil {
+		return err
+	}
+	s.tx.explicit, s.tx.next = true, next
+	s.tx.begin = beginOf(st)
+	ks := s.sh.Targets.Current().Keyspaces[s.scope.Keyspace]
+	if !st.Snapshot || ks == nil {
+		return nil
+	}
+	// The snapshot is that of this moment, so that every shard has to begin now.
+	for _, sh := range ks.Shards {
+		if s.scope.Shard != "" && s.scope.Shard != sh.Name {
+			continue
+		}
+		p, err := s.part(s.ctx, sh, false)
+		if err == nil {
+			err = s.beginOn(s.ctx, p)
+		}
+		if err != nil {
+			s.rollbackAll()
+			return err
+		}
+	}
+	return nil
+}
+
 // txnFailed answers a transaction statement that failed. An unknown outcome also ends the connection.
 func (s *Session) txnFailed(err error) error {
 	if ferr := s.failMore(err); ferr != nil {
@@ -415,7 +492,7 @@ func (s *Session) commit() error {
 	t := &s.tx
 	var writers []*part
 	for _, p := range t.parts {
-		if p.begun && p.wrote {
+		if p.live() && p.wrote {
 			writers = append(writers, p)
 		}
 	}
@@ -424,18 +501,18 @@ func (s *Session) commit() error {
 	}
 	// Readers first: they can't fail the transaction.
 	for _, p := range t.parts {
-		if p.begun && !p.wrote {
+		if p.live() && !p.wrote {
 			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 				p.conn.Dirty = true
 			}
-			p.begun = false
+			p.ended()
 		}
 	}
 	for i, p := range writers {
 		if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 			return s.commitFailed(p, i, len(writers), err)
 		}
-		p.begun = false
+		p.ended()
 	}
 	s.finishTxn()
 	return nil
@@ -446,7 +523,7 @@ func (s *Session) commitFailed(p *part, i, n int, err error) error {
 	var my *wire.MySQLError
 	refused := errors.As(err, &my)
 	if refused {
-		p.begun = false
+		p.ended()
 	} else {
 		s.dropPart(p)
 	}
@@ -469,11 +546,11 @@ func (s *Session) commitAtomic(writers []*part) error {
 		return errcode.New(errcode.RedoTooLarge, n, s.sh.Limits.MaxRedoBytes)
 	}
 	for _, p := range s.tx.parts {
-		if p.begun && !p.wrote {
+		if p.live() && !p.wrote {
 			if _, err := p.conn.Exec(s.ctx, "COMMIT"); err != nil {
 				p.conn.Dirty = true
 			}
-			p.begun = false
+			p.ended()
 		}
 	}
 	list := make([]txn.Participant, len(writers))
@@ -496,7 +573,7 @@ func (s *Session) commitAtomic(writers []*part) error {
 	}
 	if err == nil {
 		for _, p := range s.tx.parts {
-			p.begun = false
+			p.ended()
 		}
 		s.finishTxn()
 		return nil
@@ -512,13 +589,19 @@ func (s *Session) commitAtomic(writers []*part) error {
 	return errcode.Wrap(errcode.TxnRolledBack, err, "lost the connection to a server before the commit was decided")
 }
 
+// maxSavepoints bounds the savepoints of one transaction: each shard that joins it later gets all of them.
+const maxSavepoints = 1000
+
 func (s *Session) savepoint(name string) error {
 	if !s.tx.open() && s.tx.autocommit {
 		return nil // as on a server: a savepoint outside a transaction is accepted and does nothing
 	}
+	if len(s.tx.savepoints) >= maxSavepoints {
+		return errcode.New(errcode.StatementLimit, "savepoints", maxSavepoints)
+	}
 	q := quoteIdent(name)
 	for _, p := range s.tx.parts {
-		if p.begun {
+		if p.live() {
 			if _, err := p.conn.Exec(s.ctx, "SAVEPOINT "+q); err != nil {
 				return err
 			}
@@ -537,7 +620,7 @@ func (s *Session) onSavepoint(verb, name string) error {
 		return errcode.New(errcode.NoSuchSavepoint, name)
 	}
 	for _, p := range s.tx.parts {
-		if !p.begun {
+		if !p.live() {
 			continue
 		}
 		if _, err := p.conn.Exec(s.ctx, verb+q); err != nil {

@@ -223,20 +223,7 @@ func (c *Committer) forget(ctx context.Context, id string, p *Participant) {
 
 // alone runs a statement in a transaction of its own.
 func alone(ctx context.Context, p *pool.Pool, sql []byte) error {
-	conn, err := p.Get(ctx, 0, nil)
-	if err != nil {
-		return err
-	}
-	rows, err := conn.QueryBytes(ctx, sql)
-	if err == nil {
-		err = rows.Close()
-	}
-	var my *wire.MySQLError
-	if err != nil && !errors.As(err, &my) {
-		conn.Discard()
-		return err
-	}
-	conn.Release()
+	_, err := p.Aside(ctx, sql)
 	return err
 }
 

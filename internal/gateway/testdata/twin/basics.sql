@@ -1,0 +1,119 @@
+CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, v varchar(10), n int)
+SELECT 1, 'a' AS b, NULL
+SELECT DATABASE(), SCHEMA()
+INSERT INTO t (v, n) VALUES ('a', 1), ('b', 2)
+SELECT LAST_INSERT_ID(), ROW_COUNT()
+SELECT ROW_COUNT()
+INSERT INTO t (id, v) VALUES (50, 'x')
+SELECT LAST_INSERT_ID()
+INSERT INTO t (v) VALUES ('auto')
+SELECT LAST_INSERT_ID()
+UPDATE t SET n = 9 WHERE id = 1
+UPDATE t SET n = 9 WHERE id = 1
+SELECT ROW_COUNT()
+UPDATE t SET n = LAST_INSERT_ID(77) WHERE id = 2
+SELECT LAST_INSERT_ID()
+@loose SELECT LAST_INSERT_ID(123)
+DELETE FROM t WHERE id = 50
+SELECT * FROM t ORDER BY id
+@mariadb SELECT FOUND_ROWS()
+@loose SELECT FOUND_ROWS()
+SELECT SQL_CALC_FOUND_ROWS id FROM t ORDER BY id LIMIT 1
+@mariadb SELECT FOUND_ROWS()
+@loose SELECT FOUND_ROWS()
+SELECT nosuch FROM t
+SHOW WARNINGS
+SHOW COUNT(*) WARNINGS
+SELECT @@warning_count, @@error_count
+SELECT * FROM nosuchtable
+SHOW ERRORS
+SELECT 1 FROM
+INSERT INTO t (id, v) VALUES (1, 'dup')
+SHOW WARNINGS
+INSERT IGNORE INTO t (id, v) VALUES (1, 'dup')
+SHOW WARNINGS
+SHOW WARNINGS
+SELECT COUNT(*) FROM t
+SHOW WARNINGS
+SELECT CAST('7x' AS SIGNED)
+SHOW WARNINGS
+SHOW COUNT(*) WARNINGS
+SELECT @@warning_count
+SELECT 1/0
+SHOW ERRORS
+REPLACE INTO t (id, v) VALUES (1, 'rep')
+INSERT INTO t (id, v) VALUES (1, 'q') ON DUPLICATE KEY UPDATE v = 'odku'
+SELECT ROW_COUNT()
+TRUNCATE TABLE t
+SELECT ROW_COUNT()
+DO 1
+SELECT ROW_COUNT()
+DO 1, SLEEP(0)
+INSERT INTO t (v) VALUES ('a'); SELECT 1; SELECT v FROM t
+SELECT 1; SELECT nosuch; SELECT 3
+SELECT 4
+SELECT 1;
+SELECT 1; -- tail
+SELECT 1 /* c */;
+SELECT 1;;
+INSERT INTO t (v) VALUES ('m1'); INSERT INTO t (v) VALUES ('m2'); SELECT LAST_INSERT_ID()
+SELECT 5; INSERT IGNORE INTO t (id, v) VALUES (1, 'dup'); SHOW WARNINGS
+SET @m = 3; SELECT @m
+BEGIN; UPDATE t SET v = 'z' WHERE id = 1; ROLLBACK; SELECT v FROM t WHERE id = 1
+@exec SELECT id, v FROM t ORDER BY id
+@exec INSERT INTO t (v) VALUES ('p')
+@exec SELECT LAST_INSERT_ID()
+@exec SELECT CAST('7x' AS SIGNED)
+SHOW WARNINGS
+@exec SELECT nosuch FROM t
+@exec UPDATE t SET v = 'q' WHERE id = 2
+@exec SET @p = 4
+SELECT @p
+@mariadb @exec BEGIN
+@mariadb @exec ROLLBACK
+@exec SELECT DATABASE()
+@exec SELECT 1.50, 'x', NULL, NOW() > '2001-01-01', 1e10
+@ping
+@init main
+@fields t
+@option 1
+SELECT 1; SELECT 2
+@option 0
+SELECT 1; SELECT 2
+@option 1
+SELECT 1; -- tail
+SELECT 1; /* tail */ ;
+@option 0
+@init nosuchdb
+USE main
+USE nosuchdb
+SELECT DATABASE()
+SELECT 'a' 'b', "c", x'41', b'1000001', N'n', _utf8mb4'u'
+SELECT 'it''s', 'a\'b', 'tab\t', '%\%'
+SELECT TRUE, FALSE
+SELECT (1), -1, +1, 1+1 AS `sum me`
+SELECT @x := 1, @x := @x + 1
+SELECT @x
+SELECT v, @r := IFNULL(@r, 0) + 1 AS r FROM t ORDER BY id
+SELECT @r
+SELECT COUNT(*), MAX(id) INTO @c, @mx FROM t
+SELECT @c, @mx
+SELECT @undefined
+SET @a = 1.50, @b = 'x', @c = NULL, @d = x'4142', @e = 1e3, @f = -5
+SELECT @a, @b, @c, @d, @e, @f
+SET @a = nosuch
+SET @a = (SELECT MAX(id) FROM t)
+SELECT @a
+SET @s = 'it''s \\ "q"'
+SELECT @s
+SET @s = CONCAT(@s, ' AS `x')
+SELECT @s
+SET @n = @a + 1, @o = @n
+SELECT @n, @o
+SELECT COUNT(*) FROM t WHERE id = @a
+CREATE TEMPORARY TABLE tmp (a int)
+INSERT INTO tmp VALUES (1), (2)
+SELECT SUM(a) FROM tmp
+DROP TEMPORARY TABLE tmp
+SELECT 1 FROM tmp
+DROP TABLE t
