@@ -43,28 +43,14 @@ func TestAside(t *testing.T) {
 		t.Error("a refused statement came back without an error")
 	}
 	f.dropAll()
-	eventually(t, func() bool { return f.live() == 0 })
+	until(t, "the connections to end", func() bool { return f.live() == 0 })
 	if _, err := p.Aside(ctx, []byte("after")); err != nil {
 		t.Errorf("after the server closed the idle connections: %v", err)
 	}
 	held.Discard()
 	p.Close()
-	eventually(t, func() bool { return f.live() == 0 })
+	until(t, "the connections to end", func() bool { return f.live() == 0 })
 	if _, err := p.Aside(ctx, []byte("late")); !errors.Is(err, ErrClosed) {
 		t.Errorf("on a closed pool: %v", err)
-	}
-}
-
-func eventually(t *testing.T, cond func() bool) {
-	t.Helper()
-	limit := time.After(10 * time.Second)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-limit:
-			t.Fatal("it did not come to that within 10 s")
-		case <-tick.C:
-		}
 	}
 }
