@@ -76,7 +76,7 @@ func serverRows() []Info {
 			Cure:  "Use the newest release that has run here, or repair the table that the text names."},
 		{Code: RedoUnresolved, Errno: 3168, State: "HY000", RPC: Unavailable, Retry: true,
 			Text: "%d transactions over several shards wait for their decision here", Args: []string{"count"},
-			Cause: "A new primary opens only after they are decided, and the shard that knows the decision does not answer.",
+			Cause: "The shard that knows their decision does not answer. Their rows stay locked until it does.",
 			Cure:  "Bring that shard's primary back; see \"pelorus tablet status\"."},
 		{Code: MixedFlavors, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
 			Text: "%s cannot replicate from %s", Args: []string{"replica", "source"},

@@ -116,6 +116,9 @@ func Tablet(o Observation, shard *topov1.Shard, now time.Time) Summary {
 	if n := o.Status.GetRedo().GetUndecided(); n > 0 {
 		s.add(Degraded, "%d transactions across shards wait for their decision", n)
 	}
+	if redo := o.Status.GetRedo(); redo.GetFailing() > 0 {
+		s.add(Degraded, "%d committed transactions across shards cannot be replayed here%s", redo.GetFailing(), detail(redo.GetLastError()))
+	}
 	return s
 }
 

@@ -59,6 +59,9 @@ func TestTablet(t *testing.T) {
 			s.Lag = &tabletv1.LagStatus{HeartbeatLag: durationpb.New(time.Minute)}
 		}, evidence.Degraded, "1m0s behind"},
 		{"redo", "a-1", func(s *tabletv1.FullStatus) { s.Redo = &tabletv1.RedoStatus{Undecided: proto.Uint32(2)} }, evidence.Degraded, "decision"},
+		{"redo fails", "a-1", func(s *tabletv1.FullStatus) {
+			s.Redo = &tabletv1.RedoStatus{Failing: proto.Uint32(1), LastError: proto.String("no such table")}
+		}, evidence.Degraded, "no such table"},
 	}
 	for _, tt := range tests {
 		got := evidence.Tablet(observation(tt.alias, tt.change), shard, now)
