@@ -29,6 +29,7 @@ type bed struct {
 	addr    string
 	stop    context.CancelFunc
 	done    chan error
+	file    string // what LOAD DATA LOCAL sends
 }
 
 const shopVSchema = `{"sharded": true,

@@ -1,17 +1,14 @@
 package session
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
-	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/load"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
@@ -69,8 +66,16 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	if st.XML || len(st.Set) > 0 {
 		return s.fail(errcode.New(errcode.Unsupported, "LOAD DATA with SET or LOAD XML into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
 	}
-	cols, err := s.loadColumns(st)
+	in := &infileReader{conn: s.conn}
+	rows, err := load.NewReader(in, load.Format{
+		FieldsTerminated: st.FieldsTerminated, FieldsEnclosed: st.FieldsEnclosed, FieldsEscaped: st.FieldsEscaped,
+		LinesStarting: st.LinesStarting, LinesTerminated: st.LinesTerminated,
+	})
 	if err != nil {
+		return s.fail(errcode.New(errcode.Unsupported, err.Error()+" into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
+	}
+	l := &loader{s: s, st: st, rows: rows}
+	if err := l.prepare(); err != nil {
 		return s.fail(err)
 	}
 	if err := s.conn.WritePacket(append([]byte{0xfb}, st.File...)); err != nil {
@@ -79,8 +84,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	if err := s.conn.Flush(); err != nil {
 		return err
 	}
-	in := &infileReader{conn: s.conn}
-	l := &loader{s: s, st: st, cols: cols, rows: newRowReader(in, st)}
+	s.warnings = s.warnings[:0]
 	total, loadErr := l.run()
 	if err := in.drain(); err != nil {
 		return fmt.Errorf("read local file: %w", err)
@@ -94,25 +98,41 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	return s.okMore(total, false)
 }
 
-// loadColumns returns the columns in the order of the file's fields; "" for a field that is read and dropped.
-func (s *Session) loadColumns(st *parse.LoadDataStmt) ([]string, error) {
-	if len(st.Columns) > 0 {
-		cols := make([]string, len(st.Columns))
-		for i, c := range st.Columns {
-			cols[i] = c.Column.Name
-		}
-		return cols, nil
+// prepare finds out about the columns in the order of the file's fields, "" for a field that is read and dropped, and
+// about the character set of the file: that of the database if the statement names none.
+func (l *loader) prepare() error {
+	s := l.s
+	l.charset = strings.ToLower(l.st.Charset)
+	for _, c := range l.st.Columns {
+		l.cols = append(l.cols, c.Column.Name)
 	}
-	q := "SHOW COLUMNS FROM " + tableText(st.Table)
-	var cols []string
 	err := s.onFresh(func(ctx context.Context, c queryer) error {
-		_, rows, err := queryAll(ctx, c, q, 4096)
-		for _, r := range rows {
-			cols = append(cols, string(r[0]))
+		if l.charset == "" {
+			_, rows, err := queryAll(ctx, c, "SELECT @@character_set_database", 1)
+			if err != nil {
+				return err
+			}
+			l.charset = string(rows[0][0])
+		}
+		_, rows, err := queryAll(ctx, c, "SHOW COLUMNS FROM "+tableText(l.st.Table), 4096)
+		l.missing = make(map[string]string, len(rows))
+		for _, r := range rows { // name, type, nullable, key, default, extra
+			if len(l.st.Columns) == 0 {
+				l.cols = append(l.cols, string(r[0]))
+			}
+			if string(r[2]) == "YES" && r[4] != nil {
+				l.missing[strings.ToLower(string(r[0]))] = "''"
+			}
 		}
 		return err
 	})
-	return cols, err
+	if err != nil {
+		return err
+	}
+	if strings.ContainsFunc(l.charset, func(c rune) bool { return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') }) {
+		return errcode.New(errcode.BadVariableValue, "CHARACTER SET", l.charset)
+	}
+	return nil
 }
 
 func tableText(t parse.TableName) string {
@@ -127,7 +147,9 @@ type loader struct {
 	s       *Session
 	st      *parse.LoadDataStmt
 	cols    []string
-	rows    *rowReader
+	charset string
+	missing map[string]string // lower-case name of a column: what a row has there that is too short, if not NULL
+	rows    *load.Reader
 	records uint64
 }
 
@@ -135,7 +157,7 @@ func (l *loader) run() (wire.OK, error) {
 	var total wire.OK
 	head := l.head()
 	for i := uint64(0); i < l.st.IgnoreLines; i++ {
-		if _, err := l.rows.next(); err != nil {
+		if err := l.rows.SkipLine(); err != nil {
 			return total, ignoreEOF(err)
 		}
 	}
@@ -151,7 +173,10 @@ func (l *loader) run() (wire.OK, error) {
 		return err
 	}
 	for {
-		fields, err := l.rows.next()
+		fields, err := l.rows.Next()
+		if errors.Is(err, load.ErrRowTooLarge) {
+			return total, errcode.New(errcode.PacketTooLarge, load.MaxRow)
+		}
 		if err != nil {
 			if err := ignoreEOF(err); err != nil {
 				return total, err
@@ -193,7 +218,7 @@ func (l *loader) head() string {
 	return verb + tableText(l.st.Table) + " (" + strings.Join(names, ", ") + ") VALUES "
 }
 
-func (l *loader) appendRow(dst []byte, fields []field) []byte {
+func (l *loader) appendRow(dst []byte, fields []load.Field) []byte {
 	dst = append(dst, '(')
 	first := true
 	for i, c := range l.cols {
@@ -206,33 +231,20 @@ func (l *loader) appendRow(dst []byte, fields []field) []byte {
 		first = false
 		switch {
 		case i >= len(fields):
-			dst = append(dst, "DEFAULT"...)
-		case fields[i].null:
+			// A server does not take the column's default then: it stores NULL where that is the default, else the type's
+			// zero. So does an INSERT IGNORE of a NULL or of an empty string.
+			if v := l.missing[strings.ToLower(c)]; v != "" {
+				dst = append(dst, v...)
+			} else {
+				dst = append(dst, "NULL"...)
+			}
+		case fields[i].Null:
 			dst = append(dst, "NULL"...)
 		default:
-			dst = l.appendValue(dst, fields[i].data)
+			dst = load.AppendValue(dst, fields[i].Data, l.charset)
 		}
 	}
 	return append(dst, ')')
-}
-
-func (l *loader) appendValue(dst, v []byte) []byte {
-	switch {
-	case l.st.Charset != "" && !strings.EqualFold(l.st.Charset, "binary"):
-		return fmt.Appendf(dst, "_%s x'%x'", l.st.Charset, v)
-	case !utf8.Valid(v) || strings.EqualFold(l.st.Charset, "binary"):
-		return fmt.Appendf(dst, "x'%x'", v)
-	case bytes.IndexByte(v, '\\') >= 0:
-		return fmt.Appendf(dst, "_utf8mb4 x'%x'", v)
-	}
-	dst = append(dst, '\'')
-	for _, b := range v {
-		if b == '\'' {
-			dst = append(dst, '\'')
-		}
-		dst = append(dst, b)
-	}
-	return append(dst, '\'')
 }
 
 func (l *loader) insert(sql []byte) (wire.OK, error) {
@@ -247,260 +259,9 @@ func (l *loader) insert(sql []byte) (wire.OK, error) {
 	if err != nil {
 		return wire.OK{}, err
 	}
-	return s.runPlan(&runner{s: s, snap: snap}, p, sql, slots, &resultWriter{s: s})
-}
-
-// runPlan runs a plan of either kind and hands its rows to a sink.
-func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slot, sink exec.Sink) (wire.OK, error) {
-	if p.Fast == nil {
-		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
-	}
-	sh, err := s.resolveFast(r.snap, p.Fast, sql, slots, nil)
-	if errors.Is(err, errNotFast) {
-		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
-	}
-	if err != nil {
-		return wire.OK{}, err
-	}
-	if p.Fast.Rewrite != nil {
-		sql = p.Fast.Rewrite.Append(nil, sql, slots)
-	}
-	rows, err := r.Query(s.ctx, exec.ShardRef{Keyspace: sh.Keyspace.Name, Shard: sh.Name}, exec.Query{SQL: sql, Write: p.Class != plan.Read})
-	if err != nil {
-		return wire.OK{}, err
-	}
-	defer rows.Close()
-	if err := copyResults(rows, sink); err != nil {
-		return wire.OK{}, err
-	}
-	if err := rows.Close(); err != nil {
-		return wire.OK{}, err
-	}
-	return rows.OK(), nil
-}
-
-// copyResults hands an answer's rows to a sink, those of all its results if the sink takes several.
-func copyResults(rows exec.Rows, sink exec.Sink) error {
-	several, ok := rows.(interface{ NextResult() bool })
-	into, takes := sink.(interface{ NextResult(wire.OK) error })
-	for {
-		if cols := rows.Columns(); len(cols) > 0 {
-			if err := sink.Columns(cols); err != nil {
-				return err
-			}
-		}
-		for rows.Next() {
-			if err := sink.RawRow(rows.Raw()); err != nil {
-				return err
-			}
-		}
-		end := rows.OK()
-		if !ok || !takes || end.Status&wire.StatusMoreResults == 0 {
-			return nil
-		}
-		if !several.NextResult() {
-			return nil // an error, which Close returns
-		}
-		if err := into.NextResult(end); err != nil {
-			return err
-		}
-	}
-}
-
-// field is one value of a file's row.
-type field struct {
-	data []byte
-	null bool
-}
-
-// rowReader splits a file into rows and fields as LOAD DATA does (MySQL manual, "LOAD DATA Statement", field and line handling).
-type rowReader struct {
-	r                      *bufio.Reader
-	term, line, start      []byte
-	enclosed, escape       byte
-	hasEnclosed, hasEscape bool
-	optionally             bool
-	fields                 []field
-	buf                    []byte
-}
-
-func newRowReader(in io.Reader, st *parse.LoadDataStmt) *rowReader {
-	r := &rowReader{r: bufio.NewReaderSize(in, 64<<10), term: []byte(st.FieldsTerminated), line: []byte(st.LinesTerminated), start: []byte(st.LinesStarting)}
-	if st.FieldsEnclosed != "" {
-		r.enclosed, r.hasEnclosed = st.FieldsEnclosed[0], true
-	}
-	if st.FieldsEscaped != "" {
-		r.escape, r.hasEscape = st.FieldsEscaped[0], true
-	}
-	r.optionally = st.FieldsOptionallyEnclosed
-	return r
-}
-
-// maxLoadRow bounds one row of a file, as max_allowed_packet does for one row of an INSERT.
-const maxLoadRow = 64 << 20
-
-// next returns the fields of the next row; they are valid until the call after. io.EOF ends the file.
-func (r *rowReader) next() ([]field, error) {
-	r.fields, r.buf = r.fields[:0], r.buf[:0]
-	if err := r.skipStart(); err != nil {
-		return nil, err
-	}
-	if _, err := r.r.Peek(1); err != nil {
-		return nil, err
-	}
-	var spans [][3]int // start, end, null
-	for {
-		begin := len(r.buf)
-		null, last, err := r.field()
-		if err != nil {
-			return nil, err
-		}
-		n := 0
-		if null {
-			n = 1
-		}
-		spans = append(spans, [3]int{begin, len(r.buf), n})
-		if last {
-			break
-		}
-	}
-	for _, s := range spans {
-		r.fields = append(r.fields, field{data: r.buf[s[0]:s[1]], null: s[2] == 1})
-	}
-	return r.fields, nil
-}
-
-// skipStart drops everything up to and with LINES STARTING BY.
-func (r *rowReader) skipStart() error {
-	if len(r.start) == 0 {
-		return nil
-	}
-	for {
-		p, err := r.r.Peek(len(r.start))
-		if err != nil {
-			return io.EOF
-		}
-		if bytes.Equal(p, r.start) {
-			_, err := r.r.Discard(len(r.start))
-			return err
-		}
-		if _, err := r.r.Discard(1); err != nil {
-			return err
-		}
-	}
-}
-
-// at says whether the text comes next, and takes it.
-func (r *rowReader) at(text []byte) bool {
-	if len(text) == 0 {
-		return false
-	}
-	p, err := r.r.Peek(len(text))
-	if err != nil || !bytes.Equal(p, text) {
-		return false
-	}
-	_, err = r.r.Discard(len(text))
-	return err == nil
-}
-
-// field appends one field to buf and says whether it was NULL and whether it ended the row.
-func (r *rowReader) field() (null, last bool, err error) {
-	begin := len(r.buf)
-	quoted := false
-	if r.hasEnclosed {
-		if p, err := r.r.Peek(1); err == nil && p[0] == r.enclosed {
-			_, _ = r.r.Discard(1)
-			quoted = true
-		}
-	}
-	escapedNull := false
-	for {
-		if len(r.buf) > maxLoadRow {
-			return false, false, errcode.New(errcode.PacketTooLarge, maxLoadRow)
-		}
-		if !quoted {
-			if r.at(r.term) {
-				break
-			}
-			if r.at(r.line) {
-				last = true
-				break
-			}
-		}
-		b, err := r.r.ReadByte()
-		if errors.Is(err, io.EOF) {
-			last = true
-			break
-		}
-		if err != nil {
-			return false, false, err
-		}
-		switch {
-		case r.hasEscape && b == r.escape && !(r.hasEnclosed && r.escape == r.enclosed):
-			c, err := r.r.ReadByte()
-			if err != nil {
-				r.buf = append(r.buf, b)
-				continue
-			}
-			if c == 'N' && len(r.buf) == begin && !quoted {
-				escapedNull = true
-			}
-			r.buf = append(r.buf, unescape(c))
-		case quoted && b == r.enclosed:
-			p, err := r.r.Peek(1)
-			if err == nil && p[0] == r.enclosed {
-				_, _ = r.r.Discard(1)
-				r.buf = append(r.buf, b)
-				continue
-			}
-			if r.closes(&last) {
-				return false, last, nil
-			}
-			r.buf = append(r.buf, b)
-		default:
-			r.buf = append(r.buf, b)
-		}
-	}
-	text := r.buf[begin:]
-	if escapedNull && len(text) == 1 {
-		return true, last, nil
-	}
-	if r.hasEnclosed && !quoted && string(text) == "NULL" {
-		return true, last, nil
-	}
-	return false, last, nil
-}
-
-// closes says whether the quote just read ends its field: a terminator or the end of the file follows.
-func (r *rowReader) closes(last *bool) bool {
-	if r.at(r.term) {
-		return true
-	}
-	if r.at(r.line) {
-		*last = true
-		return true
-	}
-	if _, err := r.r.Peek(1); err != nil {
-		*last = true
-		return true
-	}
-	return false
-}
-
-func unescape(c byte) byte {
-	switch c {
-	case '0':
-		return 0
-	case 'b':
-		return '\b'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	case 'Z':
-		return 26
-	}
-	return c
+	r := &runner{s: s, snap: snap}
+	ok, err := s.runPlan(r, p, sql, slots, &resultWriter{s: s})
+	s.settle()
+	s.warnings = append(s.warnings, r.warnings[:min(len(r.warnings), maxWarnings-len(s.warnings))]...)
+	return ok, err
 }
