@@ -43,10 +43,16 @@ func goDriver(t *testing.T, c *cluster.Cluster) {
 
 func goOpen(t *testing.T, c *cluster.Cluster, keyspace, options string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("mysql", "root@tcp("+c.Gateway+")/"+keyspace+options)
+	cfg, err := mysql.ParseDSN("root@tcp(" + c.Gateway + ")/" + keyspace + options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Logger = &mysql.NopLogger{} // killed connections are meant to break
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
 	t.Cleanup(func() { db.Close() })
 	return db
 }

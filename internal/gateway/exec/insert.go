@@ -316,19 +316,27 @@ func (n *inserting) write(ctx context.Context, ids [][]byte, sink Sink) (wire.OK
 		}
 	}
 	owned := n.op.Table.Owned()
-	if n.op.Returning {
-		return sumWrite(n.run.execAll(ctx, targets, sink))
-	}
 	var oks []wire.OK
+	var back *returned
+	if n.op.Returning {
+		back = &returned{held: &n.run.held}
+	}
 	err := n.run.atomic(ctx, len(targets) > 1 || len(owned) > 0, func() (err error) {
 		for _, cv := range owned {
 			if err := n.insertLookups(ctx, cv, ids); err != nil {
 				return err
 			}
 		}
-		oks, err = n.run.execAll(ctx, targets, nil)
+		if back != nil {
+			oks, err = back.collect(ctx, n.run, targets)
+		} else {
+			oks, err = n.run.execAll(ctx, targets, nil)
+		}
 		return err
 	})
+	if err == nil && back != nil {
+		err = back.send(byShard, sink)
+	}
 	if err != nil {
 		return wire.OK{}, err
 	}
@@ -363,13 +371,6 @@ func (n *inserting) info(oks []wire.OK, byShard [][]int) string {
 		records, duplicates, warnings = records+r, duplicates+d, warnings+w
 	}
 	return fmt.Sprintf("Records: %d  Duplicates: %d  Warnings: %d", records, duplicates, warnings)
-}
-
-func sumWrite(oks []wire.OK, err error) (wire.OK, error) {
-	if err != nil {
-		return wire.OK{}, err
-	}
-	return sumOK(oks), nil
 }
 
 // insertLookups writes the lookup rows of an owned vindex.

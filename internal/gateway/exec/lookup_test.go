@@ -1,6 +1,7 @@
 package exec_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -75,4 +76,17 @@ func lookups(t *testing.T, f *fleet) {
 	want("SELECT email FROM email_idx", "b3@x", "d@x")
 	want("SELECT name FROM name_idx", "bob", "dan")
 	rows("SELECT id FROM customer", "2", "4")
+
+	if !f.mariadb {
+		return // MySQL has no RETURNING
+	}
+	a := run("INSERT INTO customer (email, name) VALUES ('r1@x', 'r'), ('r2@x', 'r'), ('r3@x', 'r'), ('r4@x', 'r') RETURNING id, email")
+	var ordered []string
+	for i := range 4 {
+		ordered = append(ordered, fmt.Sprintf("%d|r%d@x", int(f.insertID)+i, i+1))
+	}
+	if d := cmp.Diff(ordered, a.rows); d != "" {
+		t.Errorf("returned rows (-want +got)\n%s", d)
+	}
+	want("SELECT email FROM email_idx", "b3@x", "d@x", "r1@x", "r2@x", "r3@x", "r4@x")
 }

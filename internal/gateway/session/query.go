@@ -277,6 +277,9 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	}
 	s.settle()
 	s.warnings = append(s.warnings[:0], r.warnings...)
+	if r.insertID != 0 {
+		s.lastInsertID = r.insertID
+	}
 	if out.started {
 		s.rowCount, s.foundRows = -1, out.rows
 		if r.hasFound {

@@ -211,8 +211,8 @@ func (b *builder) insertRows(x *parse.InsertStmt, target *inst) (*Plan, error) {
 		return nil, errcode.New(errcode.Unsupported, "REPLACE, INSERT IGNORE or ON DUPLICATE KEY UPDATE of a table that owns lookup vindexes",
 			"use INSERT, and UPDATE or DELETE by key")
 	}
-	if len(x.Returning) > 0 && (x.Query != nil || len(x.Rows) > 1) {
-		return nil, errcode.New(errcode.Unsupported, "INSERT ... RETURNING of several rows", "insert the rows one by one")
+	if len(x.Returning) > 0 && x.Query != nil {
+		return nil, errcode.New(errcode.Unsupported, "INSERT ... SELECT ... RETURNING", "select the rows first and insert them with VALUES")
 	}
 	ed := b.qualify(x, []*inst{target})
 	if p := b.insertOne(x, target, ed); p != nil {

@@ -1,6 +1,12 @@
 CREATE TABLE note_seq (id BIGINT NOT NULL PRIMARY KEY, next_id BIGINT NOT NULL, cache BIGINT NOT NULL) COMMENT 'vitess_sequence';
 CREATE TABLE sbtest1_seq LIKE note_seq;
 CREATE TABLE sbtest2_seq LIKE note_seq;
+CREATE TABLE django_migrations_seq LIKE note_seq;
+CREATE TABLE shop_customer_seq LIKE note_seq;
+CREATE TABLE shop_order_seq LIKE note_seq;
 INSERT INTO note_seq (id, next_id, cache) VALUES (0, 1, 1000);
 INSERT INTO sbtest1_seq (id, next_id, cache) VALUES (0, 1, 1000);
 INSERT INTO sbtest2_seq (id, next_id, cache) VALUES (0, 1, 1000);
+INSERT INTO django_migrations_seq (id, next_id, cache) VALUES (0, 1, 1000);
+INSERT INTO shop_customer_seq (id, next_id, cache) VALUES (0, 1, 1000);
+INSERT INTO shop_order_seq (id, next_id, cache) VALUES (0, 1, 1000);
