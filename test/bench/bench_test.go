@@ -65,6 +65,18 @@ func TestOwnProcess(t *testing.T) {
 	}
 }
 
+func TestParseMachine(t *testing.T) {
+	busy, all, err := parseMachine("cpu  100 200 300 4000 500 60 7 8 99 99\ncpu0 1 1 1 1\n")
+	if err != nil || busy != 6750*time.Millisecond || all != 51750*time.Millisecond {
+		t.Errorf("parseMachine = %v, %v, %v", busy, all, err)
+	}
+	for _, bad := range []string{"", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3 4 5 6 7 x"} {
+		if _, _, err := parseMachine(bad); err == nil {
+			t.Errorf("parseMachine(%q) gave no error", bad)
+		}
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		in   []float64
@@ -125,6 +137,9 @@ func TestFlags(t *testing.T) {
 	}
 	if slices.Contains(cfg.Targets, targetRouter) || len(cfg.Threads) != 2 || cfg.Threads[1] != 4 {
 		t.Errorf("config %+v", cfg)
+	}
+	if cfg, err = parseFlags([]string{"-quick", "-rounds", "4"}, io.Discard); err != nil || cfg.Rounds != 4 || cfg.Seconds != 1 || len(cfg.Modes) != 1 {
+		t.Errorf("quick with rounds: %+v, %v", cfg, err)
 	}
 	for _, bad := range []string{"-flavor=oracle", "-threads=0", "-threads=x", "-workloads=tpcc", "-modes=binary", "-seconds=0", "-rounds=-1", "-targets=a", "extra"} {
 		if _, err := parseFlags([]string{bad}, io.Discard); err == nil {

@@ -54,10 +54,12 @@ type config struct {
 	Modes     []string `json:"modes"`
 	Targets   []string `json:"targets"`
 	Rows      int      `json:"rows"`
-	pelorus   string
-	router    string
-	out       string
-	profile   string
+	// Calm is how much of the machine, in percent, others may use before a measurement is made again.
+	Calm    float64 `json:"calm_percent"`
+	pelorus string
+	router  string
+	out     string
+	profile string
 }
 
 func main() {
@@ -93,7 +95,8 @@ func parseFlags(args []string, w io.Writer) (*config, error) {
 	fs.StringVar(&ms, "modes", strings.Join(modes(), ","), "text, prepared")
 	fs.StringVar(&targets, "targets", strings.Join(targetNames(), ","), "what to measure")
 	fs.IntVar(&c.Rows, "rows", 100_000, "rows of the table")
-	fs.BoolVar(&quick, "quick", false, "point selects as text only, 3 rounds of 2 seconds")
+	fs.Float64Var(&c.Calm, "calm", 100, "make a measurement again, up to 10 times, when others used more than this percentage of the machine")
+	fs.BoolVar(&quick, "quick", false, "unless other flags say otherwise: point selects as text, 8 and 32 threads, 9 rounds of 1 second")
 	fs.StringVar(&c.pelorus, "pelorus", "bin/pelorus", "the program to measure")
 	fs.StringVar(&c.router, "router", "", "mysqlrouter (default: the one beside mysqld, or in PATH)")
 	fs.StringVar(&c.out, "out", "bench-results", "directory of the JSON file")
@@ -104,15 +107,33 @@ func parseFlags(args []string, w io.Writer) (*config, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	if quick {
-		c.Seconds, c.Rounds, loads, ms, threads = 2, 3, "point_select", modeText, "8,32"
-	}
 	var err error
+	if quick {
+		if err = setQuick(fs); err != nil {
+			return nil, err
+		}
+	}
 	if c.Threads, err = numbers(threads); err != nil {
 		return nil, err
 	}
 	c.Workloads, c.Modes, c.Targets = strings.Split(loads, ","), strings.Split(ms, ","), strings.Split(targets, ",")
 	return c, c.validate()
+}
+
+// setQuick gives the flags that were not given the values of a short run. Many short rounds stand noise better than few long
+// ones.
+func setQuick(fs *flag.FlagSet) error {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, v := range map[string]string{"seconds": "1", "rounds": "9", "workloads": "point_select", "modes": modeText, "threads": "8,32"} {
+		if given[name] {
+			continue
+		}
+		if err := fs.Set(name, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func numbers(list string) ([]int, error) {

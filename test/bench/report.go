@@ -148,7 +148,14 @@ func (r *report) print(w io.Writer) {
 	} else if r.Config.Flavor == flavorMariaDB {
 		fmt.Fprintln(w, "MySQL Router does not speak to MariaDB: compared with the server itself only")
 	}
-	fmt.Fprintf(w, "%d rounds of %d s; ratios are medians of the rounds' ratios; CPU is seconds per million queries\n\n", r.Config.Rounds, r.Config.Seconds)
+	fmt.Fprintf(w, "%d rounds of %d s; ratios are medians of the rounds' ratios; CPU is seconds per million queries\n", r.Config.Rounds, r.Config.Seconds)
+	if len(r.Samples) > 0 {
+		others := make([]float64, len(r.Samples))
+		for i := range r.Samples {
+			others[i] = r.Samples[i].Others
+		}
+		fmt.Fprintf(w, "other processes used %.0f %% of the machine meanwhile (median; at most %.0f %%)\n\n", median(others), slices.Max(others))
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "workload\tmode\tthreads\ttarget\tqueries/s\tmin-max\tx direct\tx router\tp95 ms\tproxy CPU\tserver CPU")
 	for _, rw := range r.Rows {
