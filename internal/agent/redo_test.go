@@ -98,15 +98,17 @@ func (s *shard) prepared(m *member, coordinator *client.Conn, id int, decided bo
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = c.Close() })
-	txnID, insert := fmt.Sprintf("txn-%d", id), fmt.Sprintf("INSERT INTO t VALUES (%d)", id)
+	txnID, insert := fmt.Sprintf("txn-%d", id), fmt.Sprintf(`INSERT INTO "t" VALUES (%d)`, id)
+	const settings = "SET SESSION sql_mode = 'ANSI_QUOTES'" // without which the statement is none
 	r := redo.Record{TxnID: txnID, Participant: "shop/-80", Coordinator: "shop/80-", Term: 1, ConnID: uint64(c.ConnectionID()),
-		CoordConnID: uint64(coordinator.ConnectionID()), Database: "shop", Statements: []redo.Statement{{SQL: []byte(insert)}}}
+		CoordConnID: uint64(coordinator.ConnectionID()), Database: "shop", Settings: settings, Statements: []redo.Statement{{SQL: []byte(insert)}}}
 	exec := func(c *client.Conn, sql string) {
 		s.t.Helper()
 		if _, err := c.Exec(ctx, sql); err != nil {
 			s.t.Fatalf("%s: %v", sql, err)
 		}
 	}
+	exec(c, settings)
 	exec(c, "BEGIN")
 	exec(c, insert)
 	s.mustExec(m, string(redo.InsertRecord(&r)))
