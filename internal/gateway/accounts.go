@@ -13,13 +13,26 @@ import (
 // accounts are the gateway's logins, as the topology has them.
 type accounts struct {
 	users atomic.Pointer[map[string]*topov1.User]
+	known chan struct{} // closed when they were read for the first time
 }
 
 // follow keeps the accounts up to date until ctx ends.
 func (a *accounts) follow(ctx context.Context, t *topo.Topo) {
 	for view := range t.WatchGlobal(ctx) {
 		users := view.Users
-		a.users.Store(&users)
+		if a.users.Swap(&users) == nil {
+			close(a.known)
+		}
+	}
+}
+
+// await waits until the accounts were read, and says no if ctx ended before.
+func (a *accounts) await(ctx context.Context) bool {
+	select {
+	case <-a.known:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

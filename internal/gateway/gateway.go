@@ -55,7 +55,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 func newGateway(cfg Config, creds credentials.Credentials, t *topo.Topo, log *slog.Logger) *gateway {
-	return &gateway{cfg: cfg, log: log, creds: creds, topo: t, reg: prometheus.NewRegistry()}
+	return &gateway{cfg: cfg, log: log, creds: creds, topo: t, reg: prometheus.NewRegistry(), accounts: accounts{known: make(chan struct{})}}
 }
 
 type gateway struct {
@@ -134,6 +134,9 @@ func (g *gateway) prepare(ctx context.Context) error {
 			return nil
 		}
 	}
+	if !g.accounts.await(ctx) {
+		return nil
+	}
 	mariaDB := flavor == "mariadb" || flavor == "" && strings.Contains(version, "MariaDB")
 	server, err := g.serverConfig(version, mariaDB)
 	if err != nil {
@@ -198,18 +201,13 @@ func (g *gateway) serverConfig(version string, mariaDB bool) (*wire.ServerConfig
 	return sc, nil
 }
 
-// admit refuses a login to a keyspace that does not exist or that the user may not use.
+// admit refuses a login to a keyspace or shard that does not exist or that the user may not use.
 func (g *gateway) admit(l *wire.Login) error {
 	if l.Database == "" {
 		return nil
 	}
-	ks, _, _ := strings.Cut(l.Database, "@")
-	ks, _, _ = strings.Cut(ks, ":")
-	if g.targets.Current().Keyspaces[ks] == nil && !session.SystemSchema(ks) {
-		return mysqlError(errcode.New(errcode.NoSuchKeyspace, ks))
-	}
-	if !g.accounts.may(l.User, ks) {
-		return mysqlError(errcode.New(errcode.KeyspaceDenied, l.User, ks))
+	if err := g.shared.Admit(l.User, l.Database); err != nil {
+		return mysqlError(err)
 	}
 	return nil
 }

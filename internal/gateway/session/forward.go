@@ -114,6 +114,9 @@ func (s *Session) anyShard(snap *target.Snapshot) (*target.Shard, error) {
 	return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
 }
 
+// writes says whether a plan may change something.
+func writes(p *plan.Plan) bool { return p.Class != plan.Read && p.Class != plan.Show }
+
 // endpoint chooses the server of a shard for the session's tablet type.
 func (s *Session) endpoint(sh *target.Shard, write bool) (*target.Endpoint, error) {
 	if s.scope.Type == "" || s.scope.Type == "primary" {
@@ -158,12 +161,12 @@ func (s *Session) waitPrimary(sh *target.Shard) (*target.Endpoint, error) {
 // runFast sends the statement to one shard and forwards the answer. raw are the client's own wire bytes, or nil; then
 // body (the COM_QUERY payload without its command byte) is framed anew.
 func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
-	write := p.Class != plan.Read || p.Locks
+	write := writes(p) || p.Locks
 	s.body = body
 	if s.tx.active() {
 		return s.runInTxn(sh, p, body, raw)
 	}
-	ep, err := s.endpoint(sh, p.Class != plan.Read)
+	ep, err := s.endpoint(sh, writes(p))
 	if err != nil {
 		return s.fail(err)
 	}

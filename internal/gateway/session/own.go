@@ -29,8 +29,38 @@ func (s *Session) isOwn(stmt parse.Statement) bool {
 	return false
 }
 
+// mayOwn checks a statement of isOwn against the rights of a user who has not all of them.
+func (s *Session) mayOwn(stmt parse.Statement) error {
+	var tables []parse.TableName
+	switch st := stmt.(type) {
+	case *parse.VSchemaStmt:
+		return errcode.New(errcode.PrivilegeNeeded, "ALTER VSCHEMA")
+	case *parse.LoadDataStmt:
+		if s.readOnly {
+			return errcode.New(errcode.PrivilegeNeeded, "write")
+		}
+		tables = append(tables, st.Table)
+	case *parse.LockTablesStmt:
+		if s.readOnly && !st.Unlock {
+			return errcode.New(errcode.PrivilegeNeeded, "LOCK TABLES")
+		}
+		tables = st.Tables
+	}
+	for _, t := range tables {
+		if ks := t.Schema.Name; ks != "" && !s.sh.May(s.login.User, ks) {
+			return errcode.New(errcode.KeyspaceDenied, s.login.User, ks)
+		}
+	}
+	return nil
+}
+
 // own runs a statement of isOwn.
 func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, more bool) error {
+	if s.bound || s.readOnly {
+		if err := s.mayOwn(stmt); err != nil {
+			return s.failMore(err)
+		}
+	}
 	switch st := stmt.(type) {
 	case *parse.SetStmt:
 		return s.set(snap, st, sql, more)

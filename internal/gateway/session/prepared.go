@@ -436,7 +436,7 @@ func whole(text []byte) bool {
 
 // executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
 func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
-	write := p.Class != plan.Read
+	write := writes(p)
 	s.body = nil
 	if s.tx.active() {
 		if err := s.mayWrite(sh, write); err != nil {

@@ -24,7 +24,7 @@ func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slo
 	if p.Fast.Rewrite != nil {
 		sql = p.Fast.Rewrite.Append(nil, sql, slots)
 	}
-	rows, err := r.Query(s.ctx, exec.ShardRef{Keyspace: sh.Keyspace.Name, Shard: sh.Name}, exec.Query{SQL: sql, Write: p.Class != plan.Read})
+	rows, err := r.Query(s.ctx, exec.ShardRef{Keyspace: sh.Keyspace.Name, Shard: sh.Name}, exec.Query{SQL: sql, Write: writes(p)})
 	if err != nil {
 		return wire.OK{}, err
 	}

@@ -434,32 +434,45 @@ func (s *Session) keepUserVar(name, value string) error {
 
 // use changes the keyspace: "ks", "ks:shard", "ks@replica" or "ks:shard@replica", or a system schema.
 func (s *Session) use(name string) error {
+	sc, err := s.sh.resolve(s.login.User, s.scope.Keyspace, name)
+	if err != nil {
+		return err
+	}
+	s.scope = s.sh.Plans.scope(sc.Keyspace, sc.Shard, sc.Type)
+	s.publish()
+	return nil
+}
+
+// Admit says whether a user may log in to a database of the name.
+func (sh *Shared) Admit(user, name string) error {
+	_, err := sh.resolve(user, "", name)
+	return err
+}
+
+// resolve reads the name of a target; now is the keyspace that an empty one means.
+func (sh *Shared) resolve(user, now, name string) (scope, error) {
 	ks, typ, hasType := strings.Cut(name, "@")
 	ks, shard, _ := strings.Cut(ks, ":")
 	if hasType {
 		switch typ {
 		case "primary", "replica", "rdonly":
 		default:
-			return errcode.New(errcode.UnknownTargetType, typ)
+			return scope{}, errcode.New(errcode.UnknownTargetType, typ)
 		}
 	}
 	if ks == "" {
-		ks = s.scope.Keyspace
+		ks = now
 	}
-	snap := s.sh.Targets.Current()
-	k := snap.Keyspaces[ks]
-	if k == nil && !SystemSchema(ks) {
-		return errcode.New(errcode.NoSuchKeyspace, ks)
+	k := sh.Targets.Current().Keyspaces[ks]
+	switch {
+	case k == nil && !SystemSchema(ks):
+		return scope{}, errcode.New(errcode.NoSuchKeyspace, ks)
+	case k != nil && shard != "" && k.Shard(shard) == nil:
+		return scope{}, errcode.New(errcode.NoSuchShard, ks, shard)
+	case k != nil && !sh.May(user, ks):
+		return scope{}, errcode.New(errcode.KeyspaceDenied, user, ks)
 	}
-	if k != nil && shard != "" && k.Shard(shard) == nil {
-		return errcode.New(errcode.NoSuchShard, ks, shard)
-	}
-	if k != nil && !s.sh.May(s.login.User, ks) {
-		return errcode.New(errcode.KeyspaceDenied, s.login.User, ks)
-	}
-	s.scope = s.sh.Plans.scope(ks, shard, typ)
-	s.publish()
-	return nil
+	return scope{ks, shard, typ}, nil
 }
 
 // SystemSchema says whether a name is a schema of the servers themselves.

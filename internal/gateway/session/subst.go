@@ -245,6 +245,11 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 	if err != nil {
 		return s.failMore(err)
 	}
+	if s.bound || s.readOnly {
+		if err := s.allowed(p); err != nil {
+			return s.failMore(err)
+		}
+	}
 	if u.locks {
 		s.tx.reserved = true
 	}
@@ -273,7 +278,7 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 
 // pinnedOn runs the statement of runPinned on the transaction's connection or one of its own.
 func (s *Session) pinnedOn(r *runner, sh *target.Shard, u *substitution, p *plan.Plan, sql []byte, out *resultWriter) (wire.OK, error) {
-	write := p.Class != plan.Read
+	write := writes(p)
 	if err := s.mayWrite(sh, write); err != nil {
 		return wire.OK{}, err
 	}
@@ -491,6 +496,11 @@ func (s *Session) evaluateRows(snap *target.Snapshot, q string) (string, error) 
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
 	if err != nil {
 		return "", err
+	}
+	if s.bound || s.readOnly {
+		if err := s.allowed(p); err != nil {
+			return "", err
+		}
 	}
 	v := &oneValue{}
 	if _, err := s.runPlan(&runner{s: s, snap: snap}, p, sql, slots, v); err != nil {

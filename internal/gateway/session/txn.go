@@ -205,11 +205,11 @@ func (s *Session) pipelined(p *part, n int) error {
 
 // runInTxn forwards a statement on the transaction's connection to the shard.
 func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
-	write := p.Class != plan.Read || p.Locks
-	if err := s.mayWrite(sh, p.Class != plan.Read); err != nil {
+	write := writes(p) || p.Locks
+	if err := s.mayWrite(sh, writes(p)); err != nil {
 		return s.fail(err)
 	}
-	pt, err := s.part(s.ctx, sh, p.Class != plan.Read)
+	pt, err := s.part(s.ctx, sh, writes(p))
 	if err != nil {
 		return s.fail(err)
 	}
@@ -232,7 +232,7 @@ func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) err
 		return err
 	}
 	if write && !s.scan.IsErr {
-		pt.wrote = pt.wrote || p.Class != plan.Read
+		pt.wrote = pt.wrote || writes(p)
 		if p.Class == plan.Write {
 			s.record(pt, body, s.scan.InsertID)
 		}

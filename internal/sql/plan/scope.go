@@ -121,12 +121,23 @@ func isSystemSchema(name string) bool {
 	return false
 }
 
-// system reports whether the name is that of a table of a system schema.
+// system reports whether the name is that of a table of a system schema, and notes its use: not every user may read
+// every one. Of information_schema the servers themselves show each what he may see.
 func (b *builder) system(t parse.TableName) bool {
-	if t.Schema.Name != "" {
-		return isSystemSchema(t.Schema.Name)
+	schema := t.Schema.Name
+	if schema == "" {
+		schema = b.env.Keyspace
 	}
-	return isSystemSchema(b.env.Keyspace)
+	if !isSystemSchema(schema) {
+		return false
+	}
+	if schema = strings.ToLower(schema); schema != "information_schema" {
+		if b.seen == nil {
+			b.seen = map[string]bool{}
+		}
+		b.seen[schema+"."+t.Name.Name] = true
+	}
+	return true
 }
 
 // newInst describes one use of a table.
