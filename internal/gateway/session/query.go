@@ -321,18 +321,18 @@ func (w *resultWriter) Columns(cols []wire.Column) error {
 	w.started, w.cols = true, cols
 	s := w.s
 	s.out = wire.AppendLenencInt(s.out[:0], uint64(len(cols)))
-	if err := s.conn.WritePacket(s.out); err != nil {
+	if err := w.write(s.out); err != nil {
 		return err
 	}
 	for i := range cols {
 		s.out = wire.AppendColumn(s.out[:0], &cols[i], s.caps)
-		if err := s.conn.WritePacket(s.out); err != nil {
+		if err := w.write(s.out); err != nil {
 			return err
 		}
 	}
 	if s.caps&wire.ClientDeprecateEOF == 0 {
 		s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
-		return s.conn.WritePacket(s.out)
+		return w.write(s.out)
 	}
 	return nil
 }
@@ -349,7 +349,7 @@ func (w *resultWriter) Row(values [][]byte) error {
 	} else {
 		s.out = wire.AppendTextRow(s.out[:0], values)
 	}
-	return s.conn.WritePacket(s.out)
+	return w.write(s.out)
 }
 
 // RawRow sends one row that is encoded as text already.
@@ -362,7 +362,7 @@ func (w *resultWriter) RawRow(row []byte) error {
 		return w.Row(values)
 	}
 	w.rows++
-	return w.s.conn.WritePacket(row)
+	return w.write(row)
 }
 
 // NextResult ends a result that is not the statement's last.
@@ -373,6 +373,15 @@ func (w *resultWriter) NextResult(ok wire.OK) error {
 	}
 	ok.Status = 0
 	return w.s.okMore(ok, true)
+}
+
+// write sends a packet. A failure means that the client is gone, or reads nothing.
+func (w *resultWriter) write(packet []byte) error {
+	err := w.s.conn.WritePacket(packet)
+	if err != nil {
+		w.s.gone.Store(true)
+	}
+	return err
 }
 
 func (w *resultWriter) finish(ok wire.OK, more bool) error {

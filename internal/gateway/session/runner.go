@@ -92,7 +92,7 @@ func (r *runner) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) (ex
 		s.track(p.conn, false)
 		return nil, r.lost(p, err)
 	}
-	return &shardRows{Rows: rows, done: func(err error) {
+	return &shardRows{Rows: rows, s: s, conn: p.conn, done: func(err error) {
 		s.track(p.conn, false)
 		if err != nil {
 			_ = r.lost(p, err)
@@ -129,7 +129,7 @@ func (r *runner) alone(ctx context.Context, sh *target.Shard, ep *target.Endpoin
 		s.track(c, true)
 		rows, err := c.QueryBytes(ctx, q.SQL)
 		if err == nil {
-			return &shardRows{Rows: rows, done: func(err error) { r.aloneDone(sh, c, rows.OK(), err) }}, nil
+			return &shardRows{Rows: rows, s: s, conn: c, done: func(err error) { r.aloneDone(sh, c, rows.OK(), err) }}, nil
 		}
 		var my *wire.MySQLError
 		if errors.As(err, &my) {
@@ -325,7 +325,7 @@ func (r *runner) Autonomous(ctx context.Context, ref exec.ShardRef, q exec.Query
 		}
 		return nil, err
 	}
-	return &shardRows{Rows: rows, done: func(err error) {
+	return &shardRows{Rows: rows, s: r.s, conn: c, done: func(err error) {
 		var my *wire.MySQLError
 		if err != nil && !errors.As(err, &my) {
 			c.Discard()
@@ -362,6 +362,8 @@ func (r *runner) MariaDB() bool { return r.s.sh.MariaDB }
 // shardRows gives the connection back when the rows were read.
 type shardRows struct {
 	*client.Rows
+	s      *Session
+	conn   *pool.Conn
 	done   func(error)
 	closed bool
 }
@@ -372,6 +374,10 @@ func (r *shardRows) Close() error {
 		return nil
 	}
 	r.closed = true
+	if r.s.gone.Load() {
+		// Nobody reads what is left, which may be much: the server notices when its connection closes.
+		_ = r.conn.Kill()
+	}
 	err := r.Rows.Close()
 	if e := r.Rows.Err(); e != nil {
 		err = e

@@ -119,11 +119,12 @@ type Session struct {
 	out       []byte // small encode buffer
 	head      [5]byte
 	rewritten []byte
-	body      []byte // the text that the fast path sends, nil for COM_STMT_EXECUTE
-	binary    bool   // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
-	follows   bool   // an answer to the same command came before, so packets are numbered on and not forwarded as they are
-	failed    bool   // the last statement was answered with an error
-	relayed   bool   // the client's file went to the server: the statement can't be sent again
+	body      []byte      // the text that the fast path sends, nil for COM_STMT_EXECUTE
+	binary    bool        // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
+	follows   bool        // an answer to the same command came before, so packets are numbered on and not forwarded as they are
+	failed    bool        // the last statement was answered with an error
+	gone      atomic.Bool // nothing can be sent to the client any more
+	relayed   bool        // the client's file went to the server: the statement can't be sent again
 }
 
 // publicInfo is what SHOW PROCESSLIST and KILL of other sessions need. Immutable.
