@@ -114,7 +114,7 @@ func TestExitCodes(t *testing.T) {
 		{connect.NewError(connect.CodeAlreadyExists, errors.New("x")), exitRefused},
 		{connect.NewError(connect.CodeDeadlineExceeded, errors.New("x")), exitTimeout},
 		{connect.NewError(connect.CodeUnavailable, errors.New("x")), exitFailed},
-		{connect.NewError(connect.CodeNotFound, errors.New("x")), exitFailed},
+		{connect.NewError(connect.CodeNotFound, errors.New("x")), exitRefused},
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)

@@ -49,7 +49,7 @@ func exitCode(err error) int {
 	switch remote.Code() {
 	case connect.CodeInvalidArgument:
 		return exitUsage
-	case connect.CodeFailedPrecondition, connect.CodeAborted, connect.CodeAlreadyExists:
+	case connect.CodeFailedPrecondition, connect.CodeAborted, connect.CodeAlreadyExists, connect.CodeNotFound:
 		return exitRefused
 	case connect.CodeDeadlineExceeded:
 		return exitTimeout

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pelorusdb/pelorus/internal/devcluster"
+	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
 
 const defaultDir = "./pelorus-data"
@@ -79,6 +80,19 @@ Without --detach it stays in the foreground and ends the cluster on Ctrl-C.`,
 func (f *upFlags) options(cmd *cobra.Command) (devcluster.Options, error) {
 	changed := cmd.Flags().Changed
 	o := devcluster.Options{Dir: f.dir, Mysqld: f.mysqld, Etcd: f.etcd, Binaries: map[string]string{}}
+	for _, p := range []struct {
+		flag string
+		port int
+	}{{"gateway-port", f.gatewayPort}, {"control-port", f.controlPort}} {
+		if p.port < 0 || p.port > 65535 {
+			return o, fmt.Errorf("--%s %d: a port is a number up to 65535, or 0 for any free one", p.flag, p.port)
+		}
+	}
+	if f.mysqld != "" {
+		if _, err := program(f.mysqld); err != nil {
+			return o, fmt.Errorf("--mysqld: %w", err)
+		}
+	}
 	if changed("gateway-port") {
 		o.GatewayPort = &f.gatewayPort
 	}
@@ -224,7 +238,13 @@ func (a *App) addShardsCommand() *cobra.Command {
 		Use: "add-shards KEYSPACE RANGES", Short: "Add shards with their tablets, to reshard into", Args: exactArgs("KEYSPACE", "RANGES"),
 		Example: "  pelorus local add-shards commerce -40,40-80",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return localError(devcluster.AddShards(cmd.Context(), dir, args[0], strings.Split(args[1], ","), replicas, a.out))
+			names := strings.Split(args[1], ",")
+			for _, name := range names {
+				if _, err := vindex.ParseShardName(name); err != nil {
+					return &codedError{code: exitUsage, err: err}
+				}
+			}
+			return localError(devcluster.AddShards(cmd.Context(), dir, args[0], names, replicas, a.out))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", defaultDir, "the cluster's directory")
@@ -276,7 +296,7 @@ func localError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, devcluster.ErrBusy), errors.Is(err, devcluster.ErrOtherShape), errors.Is(err, devcluster.ErrNoCluster):
+	case errors.Is(err, devcluster.ErrBusy), errors.Is(err, devcluster.ErrOtherShape), errors.Is(err, devcluster.ErrNoCluster), errors.Is(err, devcluster.ErrPortTaken):
 		return &codedError{code: exitRefused, err: err}
 	case errors.Is(err, devcluster.ErrUnknown):
 		return &codedError{code: exitUsage, err: err}

@@ -143,7 +143,7 @@ func TestPortsAreNotSharedByTwoCommands(t *testing.T) {
 	if x == y {
 		t.Errorf("both got %d", x)
 	}
-	if _, err := b.wanted(x, "--gateway-port"); !errors.Is(err, errPortTaken) {
+	if _, err := b.wanted(x, "--gateway-port"); !errors.Is(err, ErrPortTaken) {
 		t.Errorf("the other's port: %v", err)
 	}
 }

@@ -61,12 +61,13 @@ func (p *allocator) wanted(port int, flag string) (int, error) {
 		return 0, fmt.Errorf("port %d is not between 1 and 65535", port)
 	}
 	if !p.take(port) {
-		return 0, fmt.Errorf("port %d of 127.0.0.1 is in use by another program or cluster: choose another one with %s, or 0 for any: %w", port, flag, errPortTaken)
+		return 0, fmt.Errorf("port %d of 127.0.0.1 is in use by another program or cluster: choose another one with %s, or 0 for any: %w", port, flag, ErrPortTaken)
 	}
 	return port, nil
 }
 
-var errPortTaken = errors.New("port taken")
+// ErrPortTaken says that a port that was asked for is in use.
+var ErrPortTaken = errors.New("port taken")
 
 func (p *allocator) take(port int) bool {
 	if p.taken[port] {
