@@ -126,6 +126,13 @@ func Start(t testing.TB, o Options) *Cluster {
 	return c
 }
 
+// For is the same cluster for a subtest, so that what fails there ends the subtest and not its parent's goroutine.
+func (c *Cluster) For(t testing.TB) *Cluster {
+	sub := *c
+	sub.t = t
+	return &sub
+}
+
 // Up starts what does not run.
 func (c *Cluster) Up() {
 	c.t.Helper()
