@@ -69,7 +69,10 @@ func (r *runner) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) (ex
 		return nil, err
 	}
 	s := r.s
-	if !s.tx.active() {
+	s.partMu.Lock()
+	active := s.tx.active()
+	s.partMu.Unlock()
+	if !active {
 		ep, err := s.endpoint(sh, q.Write || q.Lock)
 		if err != nil {
 			return nil, err
