@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -223,15 +222,6 @@ func logSize(t testing.TB, p devcluster.Process) int64 {
 type silent struct{}
 
 func (silent) Print(...any) {}
-
-// errno is the number of a server's error, 0 if it is none.
-func errno(err error) uint16 {
-	var my *mysql.MySQLError
-	if errors.As(err, &my) {
-		return my.Number
-	}
-	return 0
-}
 
 // lasts keeps a fault up for d while the load goes on; it returns early when the load has failed.
 func lasts(d time.Duration, l *load) {
