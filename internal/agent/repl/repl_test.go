@@ -337,6 +337,14 @@ func TestReviveAcks(t *testing.T) {
 		if _, err := r.rp.Follow(ctx, src); err != nil {
 			t.Fatal(err)
 		}
+		until(t, "the receiver to be connected without semi-sync", func() bool {
+			res, err := r.db.Query(ctx, r.fl.ReplicaStatusQuery())
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs := r.fl.ParseReplicaStatus(res.Map(0))
+			return rs.Receiver != nil && *rs.Receiver == "Yes"
+		})
 		res, err := r.db.Query(ctx, r.fl.SemiSyncVariablesQuery())
 		if err != nil {
 			t.Fatal(err)
