@@ -62,8 +62,13 @@ func planned(w *world) {
 // replicates waits until a tablet's server has what its primary has and is closed for writes.
 func (w *world) replicates(alias, primary string) {
 	w.t.Helper()
+	w.WaitFor(alias+" to follow "+primary, w.follows(alias, primary))
+}
+
+// follows checks what replicates waits for.
+func (w *world) follows(alias, primary string) func() error {
 	replica, source := w.server(w.process("mysqld-"+alias)), w.server(w.process("mysqld-"+primary))
-	w.WaitFor(alias+" to follow "+primary, func() error {
+	return func() error {
 		var closed bool
 		var want, have int64
 		if err := replica.QueryRow("SELECT @@GLOBAL.read_only").Scan(&closed); err != nil {
@@ -83,7 +88,35 @@ func (w *world) replicates(alias, primary string) {
 			return fmt.Errorf("it has %d of %d rows", have, want)
 		}
 		return nil
+	}
+}
+
+// comesBack waits until a former primary follows, or, if it died with transactions that nobody acknowledged, until it is
+// kept closed and an operator is told which: MySQL has committed them by itself when it listens again, and they are not thrown
+// away without a word. It says whether the server follows.
+func (w *world) comesBack(alias, primary string) (follows bool) {
+	w.t.Helper()
+	server, check := w.server(w.process("mysqld-"+alias)), w.follows(alias, primary)
+	w.WaitFor(alias+" to follow or to be kept closed", func() error {
+		err := check()
+		if err == nil {
+			follows = true
+			return nil
+		}
+		status := w.Pelorus("tablet", "status", alias, "--json")
+		if !strings.Contains(status, "has transactions that") || !strings.Contains(status, "save them if they matter") {
+			return err
+		}
+		var readOnly, offline bool
+		if err := server.QueryRow("SELECT @@GLOBAL.super_read_only, @@GLOBAL.offline_mode").Scan(&readOnly, &offline); err != nil {
+			return err
+		}
+		if !readOnly || !offline {
+			return fmt.Errorf("it has transactions of its own and is open: read-only %v, offline %v", readOnly, offline)
+		}
+		return nil
 	})
+	return follows
 }
 
 // emergency kills a primary, its agent too, and lets another tablet reign; the old one comes back as a replica.
@@ -108,8 +141,18 @@ func emergency(w *world) {
 		}
 		return nil
 	})
-	w.replicates(old, reigns)
+	joined := w.comesBack(old, reigns)
 	l.progress()
 	l.stop()
-	w.replicates(old, reigns)
+	if joined {
+		w.replicates(old, reigns)
+		return
+	}
+	w.t.Logf("%s died with transactions that nobody acknowledged: it is kept closed", old)
+	w.WaitFor("status to tell of them", func() error {
+		if status := w.Pelorus("status"); !strings.Contains(status, "save them if they matter") {
+			return fmt.Errorf("it says:\n%s", status)
+		}
+		return nil
+	})
 }

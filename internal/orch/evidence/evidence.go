@@ -152,7 +152,7 @@ func (s *Summary) replica(status *tabletv1.FullStatus) {
 		s.add(Unknown, "replication is not reported")
 		return
 	case fact.False:
-		s.add(Degraded, "replication is not set up")
+		s.add(Degraded, "replication is not set up%s", detail(status.GetServer().GetLastError()))
 		return
 	}
 	if rep.Receiver == nil || rep.Applier == nil {
