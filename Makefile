@@ -39,7 +39,7 @@ demo: ## a sharded, replicated cluster with a sample shop, from nothing
 
 .PHONY: test
 test: setup lint ## everything that must hold before a commit: lint, unit tests, tests on real servers
-	@go run ./test/summary -p $(TEST_P) -timeout 15m -race ./internal/... ./cmd/... -- -p 1 -timeout 25m ./test/... ./examples/...
+	@go run ./test/summary -p $(TEST_P) -timeout 15m -race ./internal/... ./cmd/... -- -p 1 -count=1 -timeout 25m ./test/... ./examples/...
 
 .PHONY: test-unit
 test-unit: ## the unit tests alone
@@ -47,7 +47,7 @@ test-unit: ## the unit tests alone
 
 .PHONY: test-long
 test-long: setup ## the tests again, longer: more seeds, fuzzing of each parser for a minute
-	@PELORUS_LONG=1 go run ./test/summary -p $(TEST_P) -timeout 60m -race ./internal/... ./cmd/... -- -p 1 -timeout 120m ./test/... ./examples/...
+	@PELORUS_LONG=1 go run ./test/summary -p $(TEST_P) -timeout 60m -race ./internal/... ./cmd/... -- -p 1 -count=1 -timeout 120m ./test/... ./examples/...
 	@scripts/fuzz.sh 60s
 
 # BENCH holds flags of test/bench: BENCH="-quick", BENCH="-flavor mariadb -threads 8 -seconds 10".
