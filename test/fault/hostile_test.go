@@ -32,6 +32,9 @@ const (
 	// perByte is how many bytes of memory each byte of a statement that is parsed and planned may cost the gateway, garbage
 	// that is not collected yet included.
 	perByte = 28
+	// perBuffer is the same for bytes that are gathered in a buffer that doubles: the old and the new one are three times the
+	// limit at most, and the collector lets the heap grow to twice of what is alive.
+	perBuffer = 6
 	// maxPacket is the gateway's limit of a command.
 	maxPacket = 64 * mib
 )
@@ -53,15 +56,13 @@ var attacks = []attack{
 	{name: "lengths of 1 GB inside packets", run: lies, memory: 16, logged: true},
 	{name: "wrong sequence ids", run: sequence, memory: 8, logged: true},
 	{name: "16 MB announced and never sent", run: halfPackets, memory: 32, logged: false},
-	{name: "a command of 1 GB", run: gigabyte, memory: 2 * 4 * maxPacket / mib, logged: true},
-	{name: "long data without end", run: longData, memory: 4 * maxPacket / mib},
+	{name: "a command of 1 GB", run: gigabyte, memory: 2 * perBuffer * maxPacket / mib, logged: true},
+	{name: "long data without end", run: longData, memory: perBuffer * maxPacket / mib},
 	{name: "a statement of 60 MB", run: large, memory: perByte * 60},
 	{name: "results that nobody reads", run: unread, memory: 64, logged: true},
 	{name: "statements nested without end", run: nested, memory: perByte * maxPacket / mib},
 	{name: "thousands of prepared statements", run: prepared, memory: 96},
-	// The row is read into a buffer that doubles: the old and the new one are three times the limit at most, and the
-	// collector lets the heap grow to twice of what is alive.
-	{name: "a local file without end of line", run: endlessLine, memory: 6 * maxPacket / mib},
+	{name: "a local file without end of line", run: endlessLine, memory: perBuffer * maxPacket / mib},
 	{name: "more connections than the limit", run: flood, memory: 32},
 }
 
