@@ -24,6 +24,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/session"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
@@ -144,7 +145,7 @@ func (g *gateway) prepare(ctx context.Context) error {
 	}
 	reg, plans := session.NewRegistry(), session.NewPlanCache()
 	g.shared = &session.Shared{
-		Targets: g.targets, Plans: plans, Settings: session.NewSettingsTable(), Stmts: session.NewStatementTable(),
+		Targets: g.targets, Plans: plans, Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
 		Registry: reg, Server: server, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
 		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{

@@ -30,7 +30,7 @@ var roles = []string{"internal/gateway", "internal/agent", "internal/orch", "int
 var pure = []string{
 	"internal/errcode", "internal/fact", "internal/mysql/value", "internal/mysql/gtid", "internal/mysql/flavor",
 	"internal/sql/parse", "internal/sql/vindex", "internal/sql/vschema", "internal/sql/plan", "internal/redo",
-	"internal/workflow", "internal/move", "internal/orch/evidence", "internal/orch/analysis", "internal/orch/recovery",
+	"internal/gateway/rewrite", "internal/workflow", "internal/move", "internal/orch/evidence", "internal/orch/analysis", "internal/orch/recovery",
 }
 
 // impureBelow lists packages below a pure one that are not pure themselves.

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 )
 
@@ -17,7 +18,7 @@ func (s *Session) comFieldList(payload []byte) error {
 	var cols []wire.Column
 	err := s.onFresh(func(ctx context.Context, c queryer) error {
 		var err error
-		cols, _, err = queryAll(ctx, c, "SELECT * FROM "+quoteIdent(string(table))+" LIMIT 0", 0)
+		cols, _, err = queryAll(ctx, c, "SELECT * FROM "+rewrite.Ident(string(table))+" LIMIT 0", 0)
 		return err
 	})
 	if err != nil {

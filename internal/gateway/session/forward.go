@@ -482,7 +482,7 @@ func (s *Session) fetchWarnings(c *pool.Conn, to []warning) []warning {
 		if len(v) < 3 {
 			break
 		}
-		to = append(to, warning{string(v[0]), uint16(atoi(v[1])), string(v[2])})
+		to = append(to, warning{string(v[0]), uint16(parseUint(v[1])), string(v[2])})
 	}
 	return to
 }

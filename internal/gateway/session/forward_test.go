@@ -16,6 +16,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
@@ -204,7 +205,7 @@ func fakeGateway(t testing.TB) string {
 	}
 	reg, plans := NewRegistry(), NewPlanCache()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Settings: NewSettingsTable(), Stmts: NewStatementTable(), Registry: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Targets: targets, Plans: plans, Settings: settings.NewTable(), Stmts: NewStatementTable(), Registry: reg, Server: fakeConfig("9.7.4-pelorus"),
 		Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Metrics: NewMetrics(prometheus.NewRegistry(), reg, plans),
 		May: func(string, string) bool { return true }, Rights: func(string) (bool, bool) { return false, false },
 		Limits:  Limits{MaxPacket: 1 << 20, MaxRows: 1000, MaxBytes: 1 << 20, MaxPrepared: 100, MaxRedoBytes: 1 << 20, MaxUserVars: 10, WaitPrimary: waitLimit, WriteTimeout: time.Minute},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/load"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
@@ -114,7 +115,7 @@ func (l *loader) prepare() error {
 			}
 			l.charset = string(rows[0][0])
 		}
-		_, rows, err := queryAll(ctx, c, "SHOW COLUMNS FROM "+tableText(l.st.Table), 4096)
+		_, rows, err := queryAll(ctx, c, "SHOW COLUMNS FROM "+rewrite.Table(l.st.Table), 4096)
 		l.missing = make(map[string]string, len(rows))
 		for _, r := range rows { // name, type, nullable, key, default, extra
 			if len(l.st.Columns) == 0 {
@@ -133,13 +134,6 @@ func (l *loader) prepare() error {
 		return errcode.New(errcode.BadVariableValue, "CHARACTER SET", l.charset)
 	}
 	return nil
-}
-
-func tableText(t parse.TableName) string {
-	if t.Schema.Name != "" {
-		return quoteIdent(t.Schema.Name) + "." + quoteIdent(t.Name.Name)
-	}
-	return quoteIdent(t.Name.Name)
 }
 
 // loader turns rows into INSERT statements.
@@ -212,10 +206,10 @@ func (l *loader) head() string {
 	var names []string
 	for _, c := range l.cols {
 		if c != "" {
-			names = append(names, quoteIdent(c))
+			names = append(names, rewrite.Ident(c))
 		}
 	}
-	return verb + tableText(l.st.Table) + " (" + strings.Join(names, ", ") + ") VALUES "
+	return verb + rewrite.Table(l.st.Table) + " (" + strings.Join(names, ", ") + ") VALUES "
 }
 
 func (l *loader) appendRow(dst []byte, fields []load.Field) []byte {

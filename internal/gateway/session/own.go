@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -249,8 +250,7 @@ func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 		if !ok || v == "NULL" {
 			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
 		}
-		slot := parse.Slot{End: int32(len(v)), Kind: parse.SlotString, Escaped: true}
-		text = string(parse.Unquote([]byte(v), slot, s.mode, nil))
+		text = rewrite.Unquote(v, s.mode)
 	}
 	if _, err := parse.Parse([]byte(text), s.mode); err != nil {
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
@@ -273,7 +273,7 @@ func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql [
 		if err != nil {
 			return s.failMore(err)
 		}
-		text = string(parse.Unquote([]byte(v), parse.Slot{End: int32(len(v)), Kind: parse.SlotString, Escaped: true}, s.mode, nil))
+		text = rewrite.Unquote(v, s.mode)
 	} else {
 		t, ok := s.sqlPrep[strings.ToLower(st.Name.Name)]
 		if !ok {
@@ -292,7 +292,7 @@ func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql [
 			values[i] = []byte(lit)
 		}
 	}
-	full, n := writeParams([]byte(text), slots, values)
+	full, n := rewrite.Params([]byte(text), slots, values)
 	if n != len(values) {
 		return s.failMore(errcode.New(errcode.BadParameterCount, n, len(values)))
 	}
@@ -306,23 +306,6 @@ func (s *Session) sqlDeallocate(st *parse.DeallocateStmt, more bool) error {
 	}
 	delete(s.sqlPrep, name)
 	return s.done(more)
-}
-
-// writeParams replaces the parameters of a text by literals, and says how many parameters there are.
-func writeParams(sql []byte, slots []parse.Slot, values [][]byte) ([]byte, int) {
-	out := make([]byte, 0, len(sql)+64)
-	at, n := 0, 0
-	for _, sl := range slots {
-		if sl.Kind != parse.SlotParam {
-			continue
-		}
-		if n < len(values) {
-			out = append(append(out, sql[at:sl.Start]...), values[n]...)
-			at = int(sl.End)
-		}
-		n++
-	}
-	return append(out, sql[at:]...), n
 }
 
 // oneValue is a sink that keeps the first value as a literal.
@@ -343,7 +326,7 @@ func (v *oneValue) Columns(cols []wire.Column) error {
 // Row keeps the first row.
 func (v *oneValue) Row(values [][]byte) error {
 	if v.rows++; v.rows == 1 && len(values) > 0 {
-		v.text = literal(v.col, values[0])
+		v.text = rewrite.Literal(v.col, values[0])
 	}
 	return nil
 }

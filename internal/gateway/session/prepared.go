@@ -7,6 +7,8 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -75,8 +77,8 @@ func (s *Session) comPrepare(payload []byte) error {
 	if !ok {
 		return s.fail(errcode.New(errcode.SyntaxError, "the statement can't be read"))
 	}
-	if namesSidecar(sql, slots) {
-		return s.fail(errcode.New(errcode.ForbiddenObject, sidecar))
+	if rewrite.NamesSidecar(sql, slots) {
+		return s.fail(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
 	}
 	stmt, err := parse.Parse(sql, s.mode)
 	if err != nil {
@@ -91,13 +93,13 @@ func (s *Session) comPrepare(payload []byte) error {
 	if s.isOwn(stmt) {
 		return s.keepPrepared(st, nil, nil)
 	}
-	if err := constantSet(stmt); err != nil {
+	if err := settings.CheckStatementSet(stmt); err != nil {
 		return s.fail(err)
 	}
-	u := s.substitute(stmt, sql)
+	u := rewrite.Statement(stmt, sql, s.mode, s.values())
 	text := sql
-	if u.changed {
-		text = u.sql
+	if u.SQL != nil {
+		text = u.SQL
 	}
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
 	if err == nil && (s.bound || s.readOnly) {
@@ -106,7 +108,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	if !u.changed && !u.pins(p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
+	if u.SQL == nil && !s.pins(u, p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
 		st.plan, st.version = p, snap.Version
 	}
 	if p.Class == plan.DDL {
@@ -534,7 +536,7 @@ func (s *Session) paramText(st *preparedStmt, ex *wire.Execute) ([]byte, error) 
 			return nil, errcode.New(errcode.MalformedPacket, err.Error())
 		}
 	}
-	text, n := writeParams(st.sql, st.slots, values)
+	text, n := rewrite.Params(st.sql, st.slots, values)
 	if n != len(values) {
 		return nil, errcode.New(errcode.BadParameterCount, n, len(values))
 	}

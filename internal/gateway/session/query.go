@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -34,7 +36,7 @@ func (s *Session) several(sql, raw []byte) error {
 	defer func() { s.follows = false }()
 	for {
 		first, rest, err := parse.Split(sql, s.mode)
-		if err != nil || rest >= len(sql) || blank(sql[rest:]) || !s.multi && emptyStatement(sql[rest:]) {
+		if err != nil || rest >= len(sql) || rewrite.Blank(sql[rest:]) || !s.multi && rewrite.Empty(sql[rest:]) {
 			return s.query(sql, raw, false)
 		}
 		if !s.multi {
@@ -49,26 +51,6 @@ func (s *Session) several(sql, raw []byte) error {
 		}
 		sql, raw = sql[rest:], nil
 		s.follows = true
-	}
-}
-
-// blank says whether there is nothing but blanks and semicolons.
-func blank(sql []byte) bool { return len(bytes.Trim(sql, " \t\r\n;")) == 0 }
-
-// emptyStatement says whether there is nothing but blanks, semicolons and comments.
-func emptyStatement(sql []byte) bool {
-	for {
-		sql = bytes.TrimLeft(sql, " \t\r\n;")
-		switch {
-		case len(sql) == 0:
-			return true
-		case sql[0] == '#' || bytes.HasPrefix(sql, []byte("-- ")):
-			_, sql, _ = bytes.Cut(sql, []byte("\n"))
-		case bytes.HasPrefix(sql, []byte("/*")) && !bytes.HasPrefix(sql, []byte("/*!")) && !bytes.HasPrefix(sql, []byte("/*M!")):
-			_, sql, _ = bytes.Cut(sql, []byte("*/"))
-		default:
-			return false
-		}
 	}
 }
 
@@ -132,8 +114,8 @@ func (s *Session) allowed(p *plan.Plan) error {
 
 // slow parses and plans a statement, keeps the plan if it can serve others, and runs it.
 func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, key *planKey, more bool) error {
-	if namesSidecar(sql, slots) {
-		return s.failMore(errcode.New(errcode.ForbiddenObject, sidecar))
+	if rewrite.NamesSidecar(sql, slots) {
+		return s.failMore(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
 	}
 	stmt, err := parse.Parse(sql, s.mode)
 	if err != nil {
@@ -147,10 +129,10 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		}
 		return s.own(snap, stmt, sql, more)
 	}
-	sub := s.substitute(stmt, sql)
-	if sub.changed {
+	sub := rewrite.Statement(stmt, sql, s.mode, s.values())
+	if sub.SQL != nil {
 		// The text is now this session's alone: plan it afresh and don't keep it.
-		sql, raw, key = sub.sql, nil, nil
+		sql, raw, key = sub.SQL, nil, nil
 		if _, slots, _ = parse.Fingerprint(sql, s.mode, nil); slots == nil {
 			slots = []parse.Slot{}
 		}
@@ -158,7 +140,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 			return s.failMore(err)
 		}
 	}
-	if err := constantSet(stmt); err != nil {
+	if err := settings.CheckStatementSet(stmt); err != nil {
 		return s.failMore(err)
 	}
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
@@ -176,7 +158,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		}
 		s.tx.reserved = true
 	}
-	if sub.pins(p) {
+	if s.pins(sub, p) {
 		return s.runPinned(snap, p, stmt, sub, sql, slots, more)
 	}
 	e := &entry{plan: p}
@@ -188,7 +170,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 
 // unparsed sends a statement that the parser does not know to the one server that can judge it, if there is only one.
 func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, err error, more bool) error {
-	if blank(sql) {
+	if rewrite.Blank(sql) {
 		return s.failMore(errcode.New(errcode.EmptyQuery))
 	}
 	ks := snap.Keyspaces[s.scope.Keyspace]
@@ -204,38 +186,6 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 		return s.execute(snap, p, sql, slots, more)
 	}
 	return s.runFast(sh, p, sql, raw)
-}
-
-// sidecar is the database that belongs to Pelorus.
-const sidecar = "_pelorus"
-
-// namesSidecar says whether a statement names Pelorus' own database outside its literals.
-func namesSidecar(sql []byte, slots []parse.Slot) bool {
-	if !containsFold(sql, sidecar) {
-		return false
-	}
-	at := 0
-	for _, sl := range slots {
-		if containsFold(sql[at:sl.Start], sidecar) {
-			return true
-		}
-		at = int(sl.End)
-	}
-	return containsFold(sql[at:], sidecar)
-}
-
-func containsFold(b []byte, lower string) bool {
-	for len(b) >= len(lower) {
-		i := bytes.IndexByte(b, lower[0])
-		if i < 0 || len(b)-i < len(lower) {
-			return false
-		}
-		if bytes.EqualFold(b[i:i+len(lower)], []byte(lower)) {
-			return true
-		}
-		b = b[i+1:]
-	}
-	return false
 }
 
 // env is what the planner needs to know of the session.

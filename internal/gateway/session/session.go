@@ -20,6 +20,8 @@ import (
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -44,7 +46,7 @@ type Limits struct {
 type Shared struct {
 	Targets   *target.Watcher
 	Plans     *PlanCache
-	Settings  *SettingsTable
+	Settings  *settings.Table
 	Stmts     *StatementTable
 	Registry  *Registry
 	Server    *wire.ServerConfig
@@ -87,7 +89,7 @@ type Session struct {
 
 	scope    *scope // keyspace, forced shard, tablet type
 	mode     parse.Mode
-	vars     varList
+	vars     settings.Vars
 	settings *pool.Settings
 
 	tx       txState
@@ -212,13 +214,14 @@ func (s *Session) reset() {
 	s.rollbackAll()
 	s.unreserve()
 	s.closePrepared()
-	s.vars = varList{names: handshakeNames(s.login.Charset, s.sh.MariaDB)}
-	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: versionNumber(s.sh.Version)}
+	s.vars = settings.Vars{}
+	s.vars.SetNames(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB))
+	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version)}
 	if s.caps&wire.ClientIgnoreSpace != 0 {
 		s.mode.IgnoreSpace = true
-		s.vars.set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
+		s.vars.Set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
 	}
-	s.settings = s.sh.Settings.intern(&s.vars)
+	s.settings = s.sh.Settings.Intern(&s.vars)
 	s.tx = txState{autocommit: true, mode: txn.Atomic}
 	s.userVars, s.sqlPrep = nil, nil
 	s.lastInsertID, s.rowCount, s.foundRows, s.warnings = 0, -1, 0, nil

@@ -2,12 +2,13 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -29,8 +30,8 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 	switch st.Special {
 	case "":
 	case "NAMES", "CHARACTER SET":
-		next := s.vars.clone()
-		next.setNames(namesClause(st))
+		next := s.vars
+		next.SetNames(settings.NamesClause(st))
 		if err := s.tryVars(&next); err != nil {
 			return err
 		}
@@ -42,7 +43,7 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 	default:
 		return errcode.New(errcode.PrivilegeNeeded, "SUPER (account and role statements go to the servers' administrator)")
 	}
-	next := s.vars.clone()
+	next := s.vars
 	changed := false
 	// All values are computed before any of them takes effect.
 	var after []func() error
@@ -67,7 +68,7 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 		}
 		switch name {
 		case "autocommit":
-			on, err := boolValue(name, value)
+			on, err := settings.Bool(name, value)
 			if err != nil {
 				return err
 			}
@@ -83,7 +84,7 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 		case "sql_log_bin", "gtid_next", "pseudo_slave_mode", "pseudo_replica_mode", "server_id":
 			return errcode.New(errcode.PrivilegeNeeded, "SUPER")
 		default:
-			next.set(name, value)
+			next.Set(name, value)
 			changed = true
 		}
 	}
@@ -100,18 +101,6 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 	return nil
 }
 
-func namesClause(st *parse.SetStmt) string {
-	if len(st.Args) == 0 || strings.EqualFold(st.Args[0], "DEFAULT") {
-		return ""
-	}
-	q := func(v string) string { return "'" + strings.ReplaceAll(v, "'", "") + "'" }
-	c := st.Special + " " + q(st.Args[0])
-	if len(st.Args) > 1 && st.Args[1] != "" {
-		c += " COLLATE " + q(st.Args[1])
-	}
-	return c
-}
-
 // userValue returns the literal that a user variable is set to. Text whose meaning depends on sql_mode is read by a
 // server now.
 func (s *Session) userValue(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
@@ -126,54 +115,17 @@ func (s *Session) userValue(snap *target.Snapshot, e parse.Expr, sql []byte) (st
 	return s.setValue(snap, e, sql)
 }
 
-// constantSet refuses values in SET STATEMENT that are no constants: MariaDB 10.11 crashes when it prepares some of those.
-func constantSet(stmt parse.Statement) error {
-	st, ok := stmt.(*parse.SetStmt)
-	if !ok || st.Special != "STATEMENT" {
-		return nil
-	}
-	for i := range st.Items {
-		e := st.Items[i].Value
-		if u, ok := e.(*parse.Unary); ok {
-			e = u.Expr
-		}
-		switch v := e.(type) {
-		case nil, *parse.Literal, *parse.Default:
-		case *parse.ColumnRef:
-			switch strings.ToUpper(v.Name.Name) {
-			case "ON", "OFF":
-				continue
-			}
-			return errcode.New(errcode.BadVariableValue, st.Items[i].Var.Name, v.Name.Name+" (SET STATEMENT takes constants)")
-		default:
-			return errcode.New(errcode.BadVariableValue, st.Items[i].Var.Name, "an expression (SET STATEMENT takes constants)")
-		}
-	}
-	return nil
-}
-
 // setValue returns the SQL text of a new value: constants as they are, anything else computed by a server.
 func (s *Session) setValue(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
-	switch v := e.(type) {
-	case nil:
-		return "", nil
-	case *parse.Default:
-		return "", nil
-	case *parse.Literal:
-		return string(v.Text(sql)), nil
-	case *parse.ColumnRef:
-		return string(v.Text(sql)), nil // a bare word: ON, utf8mb4, ANSI
-	case *parse.Unary:
-		if lit, ok := v.Expr.(*parse.Literal); ok && v.Op == "-" {
-			return "-" + string(lit.Text(sql)), nil
-		}
+	if text, ok := settings.Constant(e, sql); ok {
+		return text, nil
 	}
 	return s.evaluate(snap, e, sql)
 }
 
 // evaluate has a server compute an expression over the session's own variables, and returns it as a literal.
 func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
-	text, locks, err := s.substituteExpr(e, sql)
+	text, locks, err := rewrite.Expr(e, sql, s.mode, s.values())
 	if err != nil {
 		return "", err
 	}
@@ -192,7 +144,7 @@ func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 	}
 	var out string
 	on := s.onFresh
-	if locks {
+	if s.locks(locks) {
 		on = s.onOwn
 	}
 	err = on(func(ctx context.Context, c queryer) error {
@@ -203,64 +155,23 @@ func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 		if len(rows) != 1 || len(rows[0]) != 1 {
 			return errcode.New(errcode.BadVariableValue, "expression", text)
 		}
-		out = literal(cols[0], rows[0][0])
+		out = rewrite.Literal(cols[0], rows[0][0])
 		return nil
 	})
 	return out, err
 }
 
-// literal writes a column's value as SQL.
-func literal(col wire.Column, v []byte) string {
-	switch {
-	case v == nil:
-		return "NULL"
-	case col.Type == wire.TypeBit:
-		return fmt.Sprintf("b'%s'", bits(v))
-	case isNumber(col.Type):
-		return string(v)
-	case col.Charset == 63:
-		return fmt.Sprintf("x'%x'", v)
-	default:
-		return quoteString(string(v))
-	}
-}
-
-func bits(v []byte) string {
-	var b strings.Builder
-	for _, x := range v {
-		fmt.Fprintf(&b, "%08b", x)
-	}
-	return b.String()
-}
-
-func isNumber(t byte) bool {
-	switch t {
-	case wire.TypeTiny, wire.TypeShort, wire.TypeInt24, wire.TypeLong, wire.TypeLongLong,
-		wire.TypeDecimal, wire.TypeNewDecimal, wire.TypeFloat, wire.TypeDouble, wire.TypeYear:
-		return true
-	}
-	return false
-}
-
-// quoteString writes a string that reads the same with and without NO_BACKSLASH_ESCAPES.
-func quoteString(v string) string {
-	if strings.ContainsRune(v, '\\') {
-		return fmt.Sprintf("_utf8mb4 x'%x'", v)
-	}
-	return "'" + strings.ReplaceAll(v, "'", "''") + "'"
-}
-
 // tryVars makes the settings the session's, if a server accepts them.
-func (s *Session) tryVars(next *varList) error {
-	settings := s.sh.Settings.intern(next)
-	if settings == s.settings {
+func (s *Session) tryVars(next *settings.Vars) error {
+	to := s.sh.Settings.Intern(next)
+	if to == s.settings {
 		s.vars = *next
 		return nil
 	}
 	var sqlMode string
-	modeChanged := valueOf(next, "sql_mode") != valueOf(&s.vars, "sql_mode")
+	modeChanged := next.Value("sql_mode") != s.vars.Value("sql_mode")
 	old := s.settings
-	s.settings = settings
+	s.settings = to
 	err := s.onFresh(func(ctx context.Context, c queryer) error {
 		if !modeChanged {
 			return nil
@@ -276,15 +187,15 @@ func (s *Session) tryVars(next *varList) error {
 		return err
 	}
 	if modeChanged {
-		s.setSQLMode(sqlMode)
-		if v := valueOf(next, "sql_mode"); v != "" {
-			next.set("sql_mode", quoteString(sqlMode)) // the computed form: it may have named the old value
+		s.mode = settings.Lexical(s.mode, sqlMode)
+		if v := next.Value("sql_mode"); v != "" {
+			next.Set("sql_mode", rewrite.String(sqlMode)) // the computed form: it may have named the old value
 		}
 	}
 	before := s.vars
 	s.vars = *next
-	s.settings = s.sh.Settings.intern(next)
-	return s.changeParts(next.sql() + before.undone(next))
+	s.settings = s.sh.Settings.Intern(next)
+	return s.changeParts(before.ChangeSQL(next))
 }
 
 // changeParts brings the connections that the session holds into its settings.
@@ -298,54 +209,26 @@ func (s *Session) changeParts(sql string) error {
 	return nil
 }
 
-func valueOf(v *varList, name string) string {
-	for _, s := range v.list {
-		if s.name == name {
-			return s.value
-		}
-	}
-	return ""
-}
-
-func (s *Session) setSQLMode(v string) {
-	has := func(m string) bool { return slices.Contains(strings.Split(strings.ToUpper(v), ","), m) }
-	s.mode.ANSIQuotes = has("ANSI_QUOTES")
-	s.mode.NoBackslashEscapes = has("NO_BACKSLASH_ESCAPES")
-	s.mode.PipesAsConcat = has("PIPES_AS_CONCAT")
-	s.mode.IgnoreSpace = has("IGNORE_SPACE")
-	s.mode.HighNotPrecedence = has("HIGH_NOT_PRECEDENCE")
-}
-
 // setAutocommit follows the server: switching it on commits, switching it off leaves an open transaction as it is.
 func (s *Session) setAutocommit(on bool) error {
 	if on == s.tx.autocommit {
 		return nil
 	}
-	next := s.vars.clone()
+	next := s.vars
 	sql := "SET autocommit = 0"
 	if on {
 		if err := s.commit(); err != nil {
 			return err
 		}
-		next.set("autocommit", "")
+		next.Set("autocommit", "")
 		sql = "SET autocommit = 1"
 	} else {
-		next.set("autocommit", "0")
+		next.Set("autocommit", "0")
 	}
 	s.tx.autocommit = on
 	s.vars = next
-	s.settings = s.sh.Settings.intern(&next)
+	s.settings = s.sh.Settings.Intern(&next)
 	return s.changeParts(sql)
-}
-
-func boolValue(name, v string) (bool, error) {
-	switch strings.ToUpper(strings.Trim(v, "'\"")) {
-	case "1", "ON", "TRUE", "":
-		return true, nil
-	case "0", "OFF", "FALSE":
-		return false, nil
-	}
-	return false, &wire.MySQLError{Errno: 1231, State: "42000", Message: fmt.Sprintf("Variable '%s' can't be set to the value of '%s'", name, v)}
 }
 
 func (s *Session) setMode(v string) error {
@@ -390,33 +273,9 @@ func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
 		}
 		return nil
 	}
-	next := s.vars.clone()
-	for _, a := range st.Args {
-		switch a {
-		case "READ ONLY":
-			next.set(s.readOnlyVar(), "1")
-		case "READ WRITE":
-			next.set(s.readOnlyVar(), "0")
-		default:
-			level := strings.ReplaceAll(strings.TrimPrefix(a, "ISOLATION LEVEL "), " ", "-")
-			next.set(s.isolationVar(), "'"+level+"'")
-		}
-	}
+	next := s.vars
+	next.SetTransaction(st.Args, s.sh.MariaDB)
 	return s.tryVars(&next)
-}
-
-func (s *Session) isolationVar() string {
-	if s.sh.MariaDB {
-		return "tx_isolation"
-	}
-	return "transaction_isolation"
-}
-
-func (s *Session) readOnlyVar() string {
-	if s.sh.MariaDB {
-		return "tx_read_only"
-	}
-	return "transaction_read_only"
 }
 
 // keepUserVar sets a user variable. The value lives in the gateway, as a literal.

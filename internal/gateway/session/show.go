@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -64,7 +65,7 @@ func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, mo
 	case "PROCESSLIST", "FULL PROCESSLIST":
 		return s.showProcesslist(more)
 	case "GRANTS":
-		user := quoteIdent(s.login.User) + "@`%`"
+		user := rewrite.Ident(s.login.User) + "@`%`"
 		return s.table(more, []string{"Grants for " + s.login.User + "@%"}, [][]string{{"GRANT ALL PRIVILEGES ON *.* TO " + user}})
 	case "VSCHEMA TABLES":
 		var rows [][]string
@@ -115,7 +116,7 @@ func (v *variableSink) Row(values [][]byte) error {
 		case "gtid_executed", "gtid_purged", "gtid_binlog_pos", "gtid_current_pos", "gtid_slave_pos":
 			values[1] = []byte{}
 		case "version":
-			values[1] = []byte(strings.TrimPrefix(v.s.sh.Version, "5.5.5-"))
+			values[1] = []byte(rewrite.ShownVersion(v.s.sh.Version))
 		case "version_comment":
 			values[1] = []byte("Pelorus")
 		case "hostname":

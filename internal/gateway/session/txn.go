@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -599,7 +600,7 @@ func (s *Session) savepoint(name string) error {
 	if len(s.tx.savepoints) >= maxSavepoints {
 		return errcode.New(errcode.StatementLimit, "savepoints", maxSavepoints)
 	}
-	q := quoteIdent(name)
+	q := rewrite.Ident(name)
 	for _, p := range s.tx.parts {
 		if p.live() {
 			if _, err := p.conn.Exec(s.ctx, "SAVEPOINT "+q); err != nil {
@@ -614,7 +615,7 @@ func (s *Session) savepoint(name string) error {
 
 // onSavepoint runs ROLLBACK TO or RELEASE on every shard of the transaction.
 func (s *Session) onSavepoint(verb, name string) error {
-	q := quoteIdent(name)
+	q := rewrite.Ident(name)
 	i := slices.IndexFunc(s.tx.savepoints, func(o string) bool { return strings.EqualFold(o, q) })
 	if i < 0 {
 		return errcode.New(errcode.NoSuchSavepoint, name)
@@ -652,5 +653,3 @@ func temporary(st parse.Statement) bool {
 	d, ok := st.(*parse.DDLStmt)
 	return ok && d.Temporary
 }
-
-func quoteIdent(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
