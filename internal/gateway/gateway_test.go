@@ -33,11 +33,14 @@ type bed struct {
 }
 
 const shopVSchema = `{"sharded": true,
- "vindexes": {"hash": {"type": "hash"}},
+ "vindexes": {"hash": {"type": "hash"}, "xxhash": {"type": "xxhash"}, "binary": {"type": "binary"}, "loose": {"type": "unicode_loose_md5"}},
  "tables": {
   "sbtest1": {"column_vindexes": [{"column": "id", "name": "hash"}]},
   "customer": {"column_vindexes": [{"column": "id", "name": "hash"}], "auto_increment": {"column": "id", "sequence": "main.customer_seq"}},
   "orders": {"column_vindexes": [{"column": "customer_id", "name": "hash"}]},
+  "item": {"column_vindexes": [{"column": "k", "name": "xxhash"}]},
+  "raw": {"column_vindexes": [{"column": "k", "name": "binary"}]},
+  "word": {"column_vindexes": [{"column": "k", "name": "loose"}]},
   "country": {"type": "reference"}}}`
 
 const mainVSchema = `{"sharded": false, "tables": {"customer_seq": {"type": "sequence"}}}`

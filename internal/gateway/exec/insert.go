@@ -50,6 +50,9 @@ func (r *run) insert(ctx context.Context, op *plan.Insert, sink Sink) (wire.OK, 
 			return wire.OK{Info: "Records: 0  Duplicates: 0  Warnings: 0"}, nil
 		}
 	}
+	if err := n.compute(ctx); err != nil {
+		return wire.OK{}, err
+	}
 	if err := n.fill(ctx); err != nil {
 		return wire.OK{}, err
 	}
@@ -259,14 +262,34 @@ func (n *inserting) place(ctx context.Context) ([][]byte, error) {
 	}
 	for i, list := range dests {
 		if len(list) != 1 || list[0].Kind != vindex.DestID {
-			if groups[i][0].Kind == vindex.Null {
-				return nil, errcode.New(errcode.VindexColumnNull, p.Columns[0])
+			d, err := n.placeStored(groups[i])
+			if err != nil {
+				return nil, err
 			}
-			return nil, errcode.New(errcode.NoShardForValue, t.Name, quoted(groups[i]), p.Columns[0])
+			list = []vindex.Dest{d}
 		}
 		ids[i] = append([]byte{}, list[0].ID...)
 	}
 	return ids, n.check(ctx, ids)
+}
+
+// placeStored finds the place of a row whose value has none as it is written, by what an integer column keeps of it.
+func (n *inserting) placeStored(values []vindex.Value) (vindex.Dest, error) {
+	p := n.op.Table.ColumnVindexes[0]
+	if values[0].Kind == vindex.Null {
+		return vindex.Dest{}, errcode.New(errcode.VindexColumnNull, p.Columns[0])
+	}
+	d, err := mapFunctional(p.Vindex, values)
+	if kept, ok := asStored(values[0]); ok && len(values) == 1 && d.Kind != vindex.DestID {
+		d, err = mapFunctional(p.Vindex, []vindex.Value{kept})
+	}
+	switch {
+	case err != nil && !p.Vindex.NeedsLookup():
+		return d, errcode.Wrap(errcode.VindexValue, err, quoted(values), p.Name)
+	case d.Kind != vindex.DestID:
+		return d, errcode.New(errcode.NoShardForValue, n.op.Table.Name, quoted(values), p.Columns[0])
+	}
+	return d, nil
 }
 
 // check makes sure that other functional vindexes agree with the primary about each row.

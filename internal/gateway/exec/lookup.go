@@ -26,8 +26,9 @@ func (r *run) readLookup(ctx context.Context, lk vindex.Lookup, table *vschema.T
 			continue
 		}
 		from, err := t.FromValue(g[0])
-		if err != nil {
-			return errcode.Wrap(errcode.VindexValue, err, quoted(g), lk.Name())
+		if err != nil { // a value that the table can't hold, but that servers may convert to one of it
+			out[i] = []vindex.Dest{{Kind: vindex.DestRange}}
+			continue
 		}
 		if p := wanted[string(from.Raw)]; p != nil {
 			p.groups = append(p.groups, i)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 
@@ -10,6 +11,11 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 	"github.com/pelorusdb/pelorus/internal/sql/vschema"
 )
+
+// ErrSpread says that a plan for the one shard of a value met a value that no vindex can map, but that servers may
+// convert to one that rows have: 'abc' is 0 to an integer column. Nothing was sent; the statement has to be planned
+// again as one of all shards.
+var ErrSpread = errors.New("the value may be on any shard")
 
 // target is a statement for one shard.
 type target struct {
@@ -95,6 +101,9 @@ func (r *run) byValues(ctx context.Context, route *plan.Route, shards []vschema.
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.Kind == plan.DestValue && !d.Strict && d.Vindex.Unique() && len(dests[0]) == 1 && dests[0][0].Kind == vindex.DestRange {
+		return nil, nil, ErrSpread
+	}
 	members := map[int][]int{}
 	for i, list := range dests {
 		for _, dest := range list {
@@ -148,19 +157,22 @@ func within(shards []vschema.ShardInfo, d vindex.Dest, keyspace string) ([]int, 
 	return nil, nil
 }
 
-// mapValues maps each group of values (one per column of the vindex) to its destinations. Lookup vindexes read
-// their table.
+// mapValues maps each group of values (one per column of the vindex) to its destinations: all shards where the vindex
+// has no answer. Lookup vindexes read their table.
 func (r *run) mapValues(ctx context.Context, v vindex.Vindex, table *vschema.Table, groups [][]vindex.Value) ([][]vindex.Dest, error) {
 	out := make([][]vindex.Dest, len(groups))
 	if lk, ok := v.(vindex.Lookup); ok {
 		return out, r.readLookup(ctx, lk, table, groups, out)
 	}
 	for i, g := range groups {
-		d, err := mapFunctional(v, g)
-		if err != nil {
-			return nil, errcode.Wrap(errcode.VindexValue, err, quoted(g), v.Name())
+		if len(g) == 1 && vindex.Fraction(g[0]) {
+			out[i] = []vindex.Dest{{Kind: vindex.DestRange}}
+			continue
 		}
+		d, err := mapFunctional(v, g)
 		switch {
+		case err != nil:
+			out[i] = []vindex.Dest{{Kind: vindex.DestRange}}
 		case d.Kind != vindex.DestNone:
 			out[i] = []vindex.Dest{d}
 		case len(g) != 1 || !vindex.NoRows(d, g[0]):

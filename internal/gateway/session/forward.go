@@ -77,7 +77,7 @@ func holder(ks *target.Keyspace, id []byte) (*target.Shard, error) {
 func (s *Session) locate(f *plan.Fast, sql []byte, slots []parse.Slot, params []vindex.Value) (d vindex.Dest, empty bool, err error) {
 	if f.Vindex != nil {
 		v, err := f.Value.Resolve(sql, slots, params)
-		if err != nil {
+		if err != nil || vindex.Fraction(v) {
 			return d, false, errNotFast
 		}
 		if d, err = f.Vindex.Map(v, s.scratch[:0]); err != nil {

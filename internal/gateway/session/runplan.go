@@ -12,11 +12,11 @@ import (
 // runPlan runs a plan of either kind and hands its rows to a sink.
 func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slot, sink exec.Sink) (wire.OK, error) {
 	if p.Fast == nil {
-		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
+		return s.runTree(r, p, sql, slots, sink)
 	}
 	sh, err := s.resolveFast(r.snap, p.Fast, sql, slots, nil)
 	if errors.Is(err, errNotFast) {
-		return exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
+		return s.runTree(r, p, sql, slots, sink)
 	}
 	if err != nil {
 		return wire.OK{}, err
@@ -36,6 +36,25 @@ func (s *Session) runPlan(r *runner, p *plan.Plan, sql []byte, slots []parse.Slo
 		return wire.OK{}, err
 	}
 	return rows.OK(), nil
+}
+
+// runTree runs a plan through the executor. A statement whose value may be on any shard is planned again, without its
+// constants.
+func (s *Session) runTree(r *runner, p *plan.Plan, sql []byte, slots []parse.Slot, sink exec.Sink) (wire.OK, error) {
+	ok, err := exec.Run(s.ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
+	if !errors.Is(err, exec.ErrSpread) {
+		return ok, err
+	}
+	stmt, err := parse.Parse(sql, s.mode)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	env := s.env(r.snap)
+	env.Unbound = true
+	if p, err = plan.Build(sql, slots, stmt, env); err != nil {
+		return wire.OK{}, err
+	}
+	return s.runPlan(r, p, sql, slots, sink)
 }
 
 // copyResults hands an answer's rows to a sink, those of all its results if the sink takes several.

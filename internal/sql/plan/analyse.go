@@ -427,7 +427,7 @@ func (a *analysis) equal(l, r parse.Expr, sc *scope, blk *block) {
 
 func (a *analysis) constant(c *parse.ColumnRef, e parse.Expr, sc *scope, blk *block) {
 	v, ok := a.b.valueOf(e)
-	if !ok {
+	if !ok || a.b.env.Unbound {
 		return
 	}
 	if k, ok := sc.find(c); ok {
@@ -447,7 +447,7 @@ func (a *analysis) nullSafe(x *parse.Binary, sc *scope, blk *block) {
 // in notes col IN (constants).
 func (a *analysis) in(x *parse.InExpr, sc *scope, blk *block) {
 	c, ok := unparenExpr(x.Expr).(*parse.ColumnRef)
-	if !ok {
+	if !ok || a.b.env.Unbound {
 		return
 	}
 	values := make([]ValueRef, 0, len(x.List))

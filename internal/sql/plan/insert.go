@@ -296,7 +296,21 @@ func (b *builder) insertValue(e parse.Expr) InsertValue {
 	v := InsertValue{Text: &Text{}}
 	v.Text.source(b, e.Range().Start, e.Range().End)
 	v.Value, v.Known = b.valueOf(e)
+	v.Alone = !v.Known && standsAlone(e)
 	return v
+}
+
+// standsAlone reports whether an expression reads neither columns nor tables.
+func standsAlone(e parse.Expr) bool {
+	alone := true
+	parse.Walk(e, func(n parse.Node) bool {
+		switch n.(type) {
+		case parse.Query, *parse.ColumnRef, *parse.Default:
+			alone = false
+		}
+		return alone
+	})
+	return alone
 }
 
 // totalVindexes map every value of the given kinds to a shard, so that an insert of one row needs no check.

@@ -177,6 +177,7 @@ type InsertValue struct {
 	Text    *Text    // as it was written; nil for the keyword DEFAULT
 	Value   ValueRef // set when Known
 	Known   bool     // the text is a constant
+	Alone   bool     // not a constant, but a server can compute it without the rest of the statement
 	Default bool     // the keyword DEFAULT
 }
 

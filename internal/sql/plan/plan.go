@@ -21,6 +21,7 @@ type Env struct {
 	SafeUpdates bool   // sql_safe_updates
 	ForcedShard string // the shard of USE ks:shard; everything goes there
 	Replica     bool   // reads go to replicas
+	Unbound     bool   // the statement's constants do not tell shards: some value of it is none that a vindex can map
 }
 
 // Class is the kind of a statement as far as a session must treat kinds differently.

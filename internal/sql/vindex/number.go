@@ -85,6 +85,19 @@ func bytesOf(v Value) ([]byte, error) {
 	}
 }
 
+// LiteralNumber returns the number that a hexadecimal or bit literal is where a number is wanted; ok is false when it has
+// more than 64 bits, or is not well-formed.
+func LiteralNumber(v Value) (n uint64, ok bool) {
+	b, err := bytesOf(v)
+	if err != nil || len(b) > idBytes {
+		return 0, false
+	}
+	for _, c := range b {
+		n = n<<8 | uint64(c)
+	}
+	return n, true
+}
+
 // decodeHex decodes 0xA1 (an odd count of digits has a zero put before it, as in MySQL) and x'A1'.
 func decodeHex(raw []byte) ([]byte, error) {
 	switch {

@@ -7,6 +7,8 @@
 // convert values between SQL types: what a literal means for a column is the planner's to decide before it asks.
 package vindex
 
+import "bytes"
+
 // Dest is where a value's rows are: one keyspace id, a key range, or nowhere.
 type Dest struct {
 	Kind  DestKind
@@ -55,6 +57,12 @@ const (
 // rows), where the vindex maps none of these. A reader must then ask all shards; a writer refuses the value.
 func NoRows(d Dest, v Value) bool {
 	return d.Kind == DestNone && (v.Kind == Null || v.Kind == Int || v.Kind == Uint)
+}
+
+// Fraction reports whether v is a number that is not written as an integer is. A row that equals it may hold it in another
+// form (4 for 4.0), so that a vindex over bytes does not find the row.
+func Fraction(v Value) bool {
+	return (v.Kind == Decimal || v.Kind == Float) && bytes.ContainsAny(v.Raw, ".eE")
 }
 
 // Vindex is what all vindexes have in common. A vindex is immutable and safe for concurrent use.
