@@ -179,7 +179,8 @@ func (g *gateway) serverConfig(version string, mariaDB bool) (*wire.ServerConfig
 	caps := wire.ClientMySQL | wire.ClientFoundRows | wire.ClientLongFlag | wire.ClientConnectWithDB | wire.ClientNoSchema |
 		wire.ClientLocalFiles | wire.ClientIgnoreSpace | wire.ClientProtocol41 | wire.ClientInteractive | wire.ClientTransactions |
 		wire.ClientSecureConnection | wire.ClientMultiStatements | wire.ClientMultiResults | wire.ClientPSMultiResults |
-		wire.ClientPluginAuth | wire.ClientConnectAttrs | wire.ClientPluginAuthLenenc | wire.ClientSessionTrack | wire.ClientDeprecateEOF
+		wire.ClientPluginAuth | wire.ClientConnectAttrs | wire.ClientPluginAuthLenenc | wire.ClientSessionTrack | wire.ClientDeprecateEOF |
+		wire.ClientCompress
 	sc := &wire.ServerConfig{
 		Version: version, Charset: 45, DefaultAuth: wire.PluginSHA2, RSAKey: key, AllowCleartextOverUnix: true,
 		Auth: &g.accounts, Admit: g.admit, HandshakeTimeout: 10 * time.Second,

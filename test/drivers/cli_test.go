@@ -13,6 +13,8 @@ func commandLines(t *testing.T, c *cluster.Cluster) {
 	// MySQL's client of today takes its own commands from a file only when it is told to.
 	t.Run("mysql", func(t *testing.T) { commandLine(t, c, mysqlTool(t, "mysql"), "--commands") })
 	t.Run("mariadb", func(t *testing.T) { commandLine(t, c, tool(t, "mariadb")) })
+	t.Run("mysql compressed", func(t *testing.T) { commandLine(t, c, mysqlTool(t, "mysql"), "--commands", "--compress") })
+	t.Run("mariadb compressed", func(t *testing.T) { commandLine(t, c, tool(t, "mariadb"), "--compress") })
 }
 
 func commandLine(t *testing.T, c *cluster.Cluster, program string, options ...string) {

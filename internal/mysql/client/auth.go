@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 )
@@ -56,8 +55,7 @@ func (a *auth) answer() ([]byte, error) {
 
 // clearAllowed says whether nobody can listen.
 func (a *auth) clearAllowed() bool {
-	_, unix := a.c.w.NetConn().(*net.UnixConn)
-	return unix || a.c.tls
+	return a.c.unix || a.c.tls
 }
 
 // finish goes on until the server admits or refuses us.

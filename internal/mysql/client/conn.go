@@ -19,6 +19,7 @@ type Conn struct {
 	caps     wire.Capability
 	status   uint16
 	tls      bool
+	unix     bool // over a Unix socket
 	broken   bool
 	busy     bool   // a Rows is open
 	cmd      []byte // the command being written

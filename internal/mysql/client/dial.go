@@ -32,6 +32,7 @@ type Config struct {
 	LocalFiles      bool
 	QueryAttributes bool // MySQL only
 	IgnoreSpace     bool
+	Compress        bool // by zlib; not worth its time on a fast network
 
 	// TLS, if set, is required of the server.
 	TLS *tls.Config
@@ -77,6 +78,7 @@ func (cfg *Config) wanted() wire.Capability {
 		{cfg.LocalFiles || cfg.LocalInfile != nil, wire.ClientLocalFiles},
 		{cfg.QueryAttributes, wire.ClientQueryAttributes},
 		{cfg.IgnoreSpace, wire.ClientIgnoreSpace},
+		{cfg.Compress, wire.ClientCompress},
 		{cfg.Database != "", wire.ClientConnectWithDB},
 		{len(cfg.Attrs) > 0, wire.ClientConnectAttrs},
 		{cfg.TLS != nil, wire.ClientSSL},
@@ -121,7 +123,8 @@ func NewConn(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 		cfg.MaxPacket = defaultMaxPacket
 	}
 	cfg.Attrs = maps.Clone(cfg.Attrs)
-	c := &Conn{w: wire.NewConn(nc, cfg.MaxPacket), cfg: cfg}
+	_, unix := nc.(*net.UnixConn)
+	c := &Conn{w: wire.NewConn(nc, cfg.MaxPacket), cfg: cfg, unix: unix}
 	// Closing the socket below is enough to end any wait, with or without TLS.
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	err := c.login(ctx)
@@ -187,7 +190,13 @@ func (c *Conn) login(ctx context.Context) error {
 	if err := c.send(wire.AppendHandshakeResponse(nil, h)); err != nil {
 		return err
 	}
-	return a.finish()
+	if err := a.finish(); err != nil {
+		return err
+	}
+	if c.caps.Has(wire.ClientCompress) {
+		c.w = c.w.Compressed()
+	}
+	return nil
 }
 
 // tlsConfig adds the server's name from the address, if nothing is said about it.

@@ -33,7 +33,8 @@ func TestRealServers(t *testing.T) {
 				{"tls", testTLS},
 				{"results", testResults},
 				{"multi results", testMultiResults},
-				{"big packets", testBigPackets},
+				{"big packets", func(t *testing.T, e *env) { testBigPackets(t, e.config()) }},
+				{"compression", testCompression},
 				{"local infile", testLocalInfile},
 				{"session", testSession},
 				{"scanner", testScanner},
@@ -57,6 +58,11 @@ func (e *env) config() client.Config {
 }
 
 func (e *env) dial(t *testing.T, cfg client.Config) *client.Conn {
+	t.Helper()
+	return dial(t, cfg)
+}
+
+func dial(t *testing.T, cfg client.Config) *client.Conn {
 	t.Helper()
 	c, err := client.Dial(t.Context(), cfg)
 	if err != nil {
@@ -289,12 +295,11 @@ func testMultiResults(t *testing.T, e *env) {
 	}
 }
 
-func testBigPackets(t *testing.T, e *env) {
+func testBigPackets(t *testing.T, cfg client.Config) {
 	const chunk = 1<<24 - 1
 	for _, deprecate := range []bool{true, false} {
-		cfg := e.config()
 		cfg.DeprecateEOF = deprecate
-		c := e.dial(t, cfg)
+		c := dial(t, cfg)
 		// Bytes of the value in a row with a length of 4 or 9 bytes before it: packets that
 		// end just before, at, and after the border of a chunk, and of two.
 		for _, n := range []int{1 << 20, chunk - 5, chunk - 4, chunk - 3, chunk, 20 << 20, 40 << 20} {
@@ -318,6 +323,36 @@ func testBigPackets(t *testing.T, e *env) {
 			}
 		}
 	}
+}
+
+// testCompression sends and receives what has its own ways through frames: big
+// packets, files, a login on an open connection, an error in the middle.
+func testCompression(t *testing.T, e *env) {
+	cfg := e.config()
+	cfg.Compress = true
+	file := strings.Repeat("1\tabcdefgh\n", 200_000)
+	cfg.LocalInfile = func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(file)), nil }
+	c := e.dial(t, cfg)
+	if !c.Caps().Has(wire.ClientCompress) {
+		t.Fatal("the server does not offer compression")
+	}
+	if got := one(t, c, "SHOW STATUS LIKE 'Compression'"); got != "Compression" {
+		t.Errorf("status: %s", got)
+	}
+	exec(t, c, "CREATE DATABASE IF NOT EXISTS d; USE d; DROP TABLE IF EXISTS z; CREATE TABLE z (id INT, s VARCHAR(40))")
+	if ok := exec(t, c, "LOAD DATA LOCAL INFILE 'z' INTO TABLE z"); ok.Affected != 200_000 {
+		t.Errorf("loaded %d rows", ok.Affected)
+	}
+	if _, err := c.Exec(t.Context(), "SELECT nothing FROM z"); err == nil {
+		t.Error("an unknown column is accepted")
+	}
+	if err := c.ChangeUser(t.Context(), "root", "", "d"); err != nil {
+		t.Fatalf("change user: %v", err)
+	}
+	if got := one(t, c, "SELECT count(*) FROM z"); got != "200000" {
+		t.Errorf("%s rows in the table", got)
+	}
+	testBigPackets(t, cfg)
 }
 
 func testLocalInfile(t *testing.T, e *env) {

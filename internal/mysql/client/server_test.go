@@ -155,7 +155,7 @@ func (s *tinyServer) lastLogin(t *testing.T) wire.Login {
 
 const mysqlCaps = wire.ClientMySQL | wire.ClientFoundRows | wire.ClientLongFlag | wire.ClientConnectWithDB |
 	wire.ClientLocalFiles | wire.ClientTransactions | wire.ClientMultiStatements | wire.ClientMultiResults |
-	wire.ClientPSMultiResults | wire.ClientConnectAttrs | wire.ClientSessionTrack | wire.ClientDeprecateEOF
+	wire.ClientPSMultiResults | wire.ClientConnectAttrs | wire.ClientSessionTrack | wire.ClientDeprecateEOF | wire.ClientCompress
 
 func testCert(t *testing.T) *tls.Config {
 	t.Helper()
@@ -386,6 +386,10 @@ func TestForeignClients(t *testing.T) {
 			{"mariadb", maria, append(tcp, "--skip-ssl"), "all native sha2 ed25519 strict strict25"},
 			{"mariadb tls", maria, append(tcp, "--ssl"), "all native sha2 ed25519 strict strict25"},
 			{"mariadb unix", maria, unix, "all native sha2 ed25519 strict strict25"},
+			{"mysql tls compressed", mysql, append(tcp, "--ssl-mode=REQUIRED", "--compression-algorithms=zlib"), "sha2"},
+			{"mysql unix compressed", mysql, append(unix, "--compress"), "sha2"},
+			{"mariadb compressed", maria, append(tcp, "--skip-ssl", "--compress"), "native"},
+			{"mariadb tls compressed", maria, append(tcp, "--ssl", "--compress"), "ed25519"},
 		} {
 			for _, user := range strings.Fields(tt.users) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -396,7 +400,8 @@ func TestForeignClients(t *testing.T) {
 					t.Errorf("%s as %s, server is mariadb: %v: %v\n%s", tt.name, user, flavor, err, out)
 					continue
 				}
-				if l := s.lastLogin(t); l.User != user || l.Database != "shop" {
+				l := s.lastLogin(t)
+				if l.User != user || l.Database != "shop" || l.Caps.Has(wire.ClientCompress) != strings.Contains(tt.name, "compressed") {
 					t.Errorf("%s as %s: login %+v", tt.name, user, l)
 				}
 			}

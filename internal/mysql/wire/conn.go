@@ -19,6 +19,7 @@ import (
 type Conn struct {
 	nc        net.Conn
 	raw       rawSocket
+	frames    *compressed // the layer below the packets; nil: none
 	maxPacket int
 	seq       uint8
 
@@ -58,7 +59,12 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 func (c *Conn) Seq() uint8 { return c.seq }
 
 // SetSeq sets the number of the next packet; 0 begins a command.
-func (c *Conn) SetSeq(s uint8) { c.seq = s }
+func (c *Conn) SetSeq(s uint8) {
+	c.seq = s
+	if s == 0 && c.frames != nil {
+		c.frames.seq = 0
+	}
+}
 
 // MaxPacket returns the limit of a logical packet, in bytes.
 func (c *Conn) MaxPacket() int { return c.maxPacket }

@@ -18,7 +18,8 @@ type ServerConfig struct {
 	// Version is the version string that clients see.
 	Version string
 	// Caps are the capabilities offered. Leave ClientMySQL out to be a MariaDB.
-	// Compression, TLS without TLS, and multi-factor logins are never offered.
+	// ClientCompress offers compression by zlib. Zstandard, TLS without TLS, and
+	// multi-factor logins are never offered.
 	Caps    Capability
 	Charset uint8
 	Status  uint16 // of the greeting and the final OK; 0 means StatusAutocommit
@@ -52,6 +53,7 @@ type Login struct {
 	Plugin         string // by which the client was admitted
 
 	nonce []byte // of the greeting; clients without plugins use it again
+	unix  bool   // the client came over a Unix socket
 }
 
 const (
@@ -67,7 +69,7 @@ const (
 )
 
 // neverOffered are the capabilities that this package does not speak as a server.
-const neverOffered = ClientCompress | ClientZstd | ClientMultiFactor | ClientCapabilityExtension |
+const neverOffered = ClientZstd | ClientMultiFactor | ClientCapabilityExtension |
 	ClientSSL | ClientVerifyServerCert
 
 func (cfg *ServerConfig) caps() Capability {
@@ -97,8 +99,8 @@ func (cfg *ServerConfig) status() uint16 {
 }
 
 // ServerHandshake greets a client and lets it log in. It sends the final OK or ERR
-// itself. The returned Conn is the one to go on with: c, or the TLS layer over it;
-// it is never nil, and the caller closes it. A client whose password is wrong, whose
+// itself. The returned Conn is the one to go on with: c, or one with TLS or
+// compression below the packets; it is never nil, and the caller closes it. A client whose password is wrong, whose
 // user does not exist, or that cfg.Admit refuses gets the *MySQLError that is
 // returned; unknown users take part in the same exchange as known ones.
 func ServerHandshake(c *Conn, connID uint32, cfg *ServerConfig) (*Login, *Conn, error) {
@@ -118,6 +120,9 @@ func ServerHandshake(c *Conn, connID uint32, cfg *ServerConfig) (*Login, *Conn, 
 		return nil, c, err
 	}
 	c.Release()
+	if login.Caps.Has(ClientCompress) {
+		c = c.Compressed()
+	}
 	return login, c, nc.SetDeadline(time.Time{})
 }
 
@@ -138,6 +143,7 @@ func handshake(c *Conn, connID uint32, cfg *ServerConfig) (*Login, *Conn, error)
 	}
 	h, partial, err := ParseHandshakeResponse(payload, offered)
 	isTLS := false
+	_, unix := c.NetConn().(*net.UnixConn)
 	if err == nil && partial {
 		if c, err = c.startTLS(cfg.TLS); err != nil {
 			return nil, c, fmt.Errorf("tls handshake with client: %w", err)
@@ -159,7 +165,7 @@ func handshake(c *Conn, connID uint32, cfg *ServerConfig) (*Login, *Conn, error)
 	}
 	login := &Login{
 		User: h.User, Database: h.Database, Caps: h.Caps, Charset: h.Charset,
-		Attrs: h.Attrs, MaxPacket: h.MaxPacket, TLS: isTLS, nonce: nonce,
+		Attrs: h.Attrs, MaxPacket: h.MaxPacket, TLS: isTLS, nonce: nonce, unix: unix,
 	}
 	x := exchange{c: c, cfg: cfg, login: login, nonce: nonce, response: h.Auth, offered: h.Plugin}
 	if h.Plugin == "" {
@@ -178,7 +184,7 @@ func ServerChangeUser(c *Conn, payload []byte, prev *Login, cfg *ServerConfig) (
 	}
 	login := &Login{
 		User: h.User, Database: h.Database, Caps: prev.Caps, Charset: h.Charset,
-		Attrs: h.Attrs, MaxPacket: prev.MaxPacket, TLS: prev.TLS, nonce: prev.nonce,
+		Attrs: h.Attrs, MaxPacket: prev.MaxPacket, TLS: prev.TLS, nonce: prev.nonce, unix: prev.unix,
 	}
 	x := exchange{c: c, cfg: cfg, login: login, nonce: prev.nonce, response: h.Auth, offered: h.Plugin}
 	if prev.Caps.Has(ClientPluginAuth) {
@@ -269,11 +275,7 @@ func (x *exchange) lacksNative() bool {
 
 // secure says whether a clear password may be sent.
 func (x *exchange) secure() bool {
-	if x.login.TLS {
-		return true
-	}
-	_, unix := x.c.NetConn().(*net.UnixConn)
-	return unix && x.cfg.AllowCleartextOverUnix
+	return x.login.TLS || x.login.unix && x.cfg.AllowCleartextOverUnix
 }
 
 func (x *exchange) switchTo(plugin string) error {

@@ -13,8 +13,11 @@ import (
 // the connection holds no buffer. A command must begin with the sequence number 0.
 func (c *Conn) ReadCommand() (payload, raw []byte, err error) {
 	c.Release()
-	c.seq = 0
-	return c.readPacket()
+	c.SetSeq(0)
+	if payload, raw, err = c.readPacket(); err == nil && raw != nil && raw[3] != 0 {
+		err = fmt.Errorf("%w: a command is packet %d", ErrSequence, raw[3])
+	}
+	return payload, raw, err
 }
 
 // ReadPacket reads the next logical packet, whose chunks it joins, and advances
@@ -49,13 +52,15 @@ func (c *Conn) readPacket() (payload, raw []byte, err error) {
 }
 
 // header reads the length of the chunk whose header lies at the read position, and
-// checks and advances the sequence; it consumes nothing.
+// checks and advances the sequence; it consumes nothing. In frames the packets'
+// numbers are what the peer makes them, and the frames' count: MySQL's own library
+// goes on with the frame's number after each write.
 func (c *Conn) header() (int, error) {
 	h := c.in.b[c.r : c.r+headerLen]
-	if h[3] != c.seq {
+	if h[3] != c.seq && c.frames == nil {
 		return 0, fmt.Errorf("%w: packet %d came, %d was due", ErrSequence, h[3], c.seq)
 	}
-	c.seq++
+	c.seq = h[3] + 1
 	return int(h[0]) | int(h[1])<<8 | int(h[2])<<16, nil
 }
 
