@@ -21,8 +21,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/session"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
@@ -143,15 +146,18 @@ func (g *gateway) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reg, plans := session.NewRegistry(), session.NewPlanCache()
+	reg, plans := session.NewRegistry(), plancache.New()
 	g.shared = &session.Shared{
-		Targets: g.targets, Plans: plans, Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
-		Registry: reg, Server: server, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
+		Backend: &backend.Config{
+			Targets: g.targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
+			Merge: exec.Limits{MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes}, MaxRedoBytes: 24 << 20,
+			WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
+		},
+		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
+		Registry: reg, Server: server,
 		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{
-			MaxPacket: g.cfg.MaxPacket, MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes,
-			MaxPrepared: 16_382, MaxRedoBytes: 24 << 20, MaxUserVars: 10_000,
-			WaitPrimary: g.cfg.WaitPrimary, WriteTimeout: g.cfg.WriteTimeout,
+			MaxPacket: g.cfg.MaxPacket, MaxPrepared: 16_382, MaxUserVars: 10_000, WriteTimeout: g.cfg.WriteTimeout,
 		},
 		Cell: g.cfg.Cell, MariaDB: mariaDB, Version: version, Log: g.log,
 	}

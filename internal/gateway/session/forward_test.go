@@ -14,8 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pelorusdb/pelorus/internal/api/topov1"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
@@ -203,12 +206,16 @@ func fakeGateway(t testing.TB) string {
 			t.Fatal("the topology is not seen")
 		}
 	}
-	reg, plans := NewRegistry(), NewPlanCache()
+	reg, plans := NewRegistry(), plancache.New()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Settings: settings.NewTable(), Stmts: NewStatementTable(), Registry: reg, Server: fakeConfig("9.7.4-pelorus"),
-		Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Metrics: NewMetrics(prometheus.NewRegistry(), reg, plans),
-		May: func(string, string) bool { return true }, Rights: func(string) (bool, bool) { return false, false },
-		Limits:  Limits{MaxPacket: 1 << 20, MaxRows: 1000, MaxBytes: 1 << 20, MaxPrepared: 100, MaxRedoBytes: 1 << 20, MaxUserVars: 10, WaitPrimary: waitLimit, WriteTimeout: time.Minute},
+		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: NewStatementTable(), Registry: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Backend: &backend.Config{
+			Targets: targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Merge: exec.Limits{MaxRows: 1000, MaxBytes: 1 << 20},
+			MaxRedoBytes: 1 << 20, WaitPrimary: waitLimit, Log: log,
+		},
+		Metrics: NewMetrics(prometheus.NewRegistry(), reg, plans),
+		May:     func(string, string) bool { return true }, Rights: func(string) (bool, bool) { return false, false },
+		Limits:  Limits{MaxPacket: 1 << 20, MaxPrepared: 100, MaxUserVars: 10, WriteTimeout: time.Minute},
 		Version: "9.7.4-pelorus", Log: log,
 	}
 	return listen(t, func(nc net.Conn) { Serve(ctx, nc, sh) })

@@ -39,7 +39,7 @@ func (s *Session) relayInfile(c *pool.Conn, request []byte) error {
 	}
 	s.relayed = true
 	defer func() { s.relayed = false }()
-	return s.forward(c, wire.ResponseQuery, !s.tx.active())
+	return s.forward(c, wire.ResponseQuery, !s.back.Tx.Active())
 }
 
 // loadData runs LOAD DATA. On one shard the file's bytes go through as they are; on several they are read as rows,
@@ -54,7 +54,7 @@ func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []
 	if s.caps&wire.ClientLocalFiles == 0 {
 		return s.fail(errcode.New(errcode.LocalInfileRefused))
 	}
-	name := s.scope.Keyspace
+	name := s.back.Route.Scope.Keyspace
 	if st.Table.Schema.Name != "" {
 		name = st.Table.Schema.Name
 	}
@@ -62,9 +62,9 @@ func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []
 	if ks == nil {
 		return s.fail(errcode.New(errcode.NoSuchKeyspace, name))
 	}
-	if len(ks.Shards) == 1 || s.scope.Shard != "" {
+	if len(ks.Shards) == 1 || s.back.Route.Scope.Shard != "" {
 		p := &plan.Plan{Class: plan.Write, Fast: &plan.Fast{Keyspace: ks.Name, Kind: plan.Unsharded}}
-		sh, err := s.resolveFast(snap, p.Fast, sql, nil, nil)
+		sh, err := s.back.Route.Find(snap, p.Fast, sql, nil, nil)
 		if err != nil {
 			return s.fail(err)
 		}

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/load"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -91,7 +93,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 		return fmt.Errorf("read local file: %w", err)
 	}
 	if loadErr != nil {
-		s.afterExecError()
+		s.back.Recover()
 		return s.failMore(loadErr)
 	}
 	s.rowCount = int64(total.Affected)
@@ -107,15 +109,15 @@ func (l *loader) prepare() error {
 	for _, c := range l.st.Columns {
 		l.cols = append(l.cols, c.Column.Name)
 	}
-	err := s.onFresh(func(ctx context.Context, c queryer) error {
+	err := s.back.OnFresh(func(ctx context.Context, c *pool.Conn) error {
 		if l.charset == "" {
-			_, rows, err := queryAll(ctx, c, "SELECT @@character_set_database", 1)
+			_, rows, err := backend.QueryAll(ctx, c, "SELECT @@character_set_database", 1)
 			if err != nil {
 				return err
 			}
 			l.charset = string(rows[0][0])
 		}
-		_, rows, err := queryAll(ctx, c, "SHOW COLUMNS FROM "+rewrite.Table(l.st.Table), 4096)
+		_, rows, err := backend.QueryAll(ctx, c, "SHOW COLUMNS FROM "+rewrite.Table(l.st.Table), 4096)
 		l.missing = make(map[string]string, len(rows))
 		for _, r := range rows { // name, type, nullable, key, default, extra
 			if len(l.st.Columns) == 0 {
@@ -244,8 +246,8 @@ func (l *loader) appendRow(dst []byte, fields []load.Field) []byte {
 func (l *loader) insert(sql []byte) (wire.OK, error) {
 	s := l.s
 	snap := s.sh.Targets.Current()
-	_, slots, _ := parse.Fingerprint(sql, s.mode, nil)
-	stmt, err := parse.Parse(sql, s.mode)
+	_, slots, _ := parse.Fingerprint(sql, s.back.Mode, nil)
+	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
 		return wire.OK{}, err
 	}
@@ -253,9 +255,9 @@ func (l *loader) insert(sql []byte) (wire.OK, error) {
 	if err != nil {
 		return wire.OK{}, err
 	}
-	r := &runner{s: s, snap: snap}
+	r := s.back.Statement(snap)
 	ok, err := s.runPlan(r, p, sql, slots, &resultWriter{s: s})
-	s.settle()
-	s.warnings = append(s.warnings, r.warnings[:min(len(r.warnings), maxWarnings-len(s.warnings))]...)
+	s.back.Settle()
+	s.warnings = append(s.warnings, r.Warnings[:min(len(r.Warnings), backend.MaxWarnings-len(s.warnings))]...)
 	return ok, err
 }

@@ -129,8 +129,8 @@ func (s *Session) other(st *parse.OtherStmt, more bool) error {
 // explain answers EXPLAIN FORMAT=PELORUS: how the statement would be routed.
 func (s *Session) explain(snap *target.Snapshot, st *parse.ExplainStmt, sql []byte, more bool) error {
 	body := bytes.Clone(st.BodySpan.Text(sql))
-	_, slots, _ := parse.Fingerprint(body, s.mode, nil)
-	stmt, err := parse.Parse(body, s.mode)
+	_, slots, _ := parse.Fingerprint(body, s.back.Mode, nil)
+	stmt, err := parse.Parse(body, s.back.Mode)
 	if err != nil {
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
 	}
@@ -146,7 +146,7 @@ func (s *Session) explain(snap *target.Snapshot, st *parse.ExplainStmt, sql []by
 		rows = append(rows, []string{line})
 	}
 	if p.Fast != nil {
-		if sh, err := s.resolveFast(snap, p.Fast, body, slots, nil); err == nil {
+		if sh, err := s.back.Route.Find(snap, p.Fast, body, slots, nil); err == nil {
 			where := sh.Keyspace.Name + "/" + sh.Name
 			if sh.Primary != nil {
 				where += " at " + sh.Primary.Alias
@@ -159,11 +159,11 @@ func (s *Session) explain(snap *target.Snapshot, st *parse.ExplainStmt, sql []by
 
 // alterVSchema runs ALTER VSCHEMA.
 func (s *Session) alterVSchema(sql []byte, more bool) error {
-	if s.scope.Keyspace == "" {
+	if s.back.Route.Scope.Keyspace == "" {
 		return s.failMore(errcode.New(errcode.NoKeyspace))
 	}
 	changed := s.sh.Targets.Changed()
-	if err := s.sh.Admin.AlterVSchema(s.ctx, s.scope.Keyspace, string(sql)); err != nil {
+	if err := s.sh.Admin.AlterVSchema(s.ctx, s.back.Route.Scope.Keyspace, string(sql)); err != nil {
 		return s.failMore(err)
 	}
 	// The client expects its next statement to see the change: wait for the watch, for a bounded time.
@@ -173,22 +173,19 @@ func (s *Session) alterVSchema(sql []byte, more bool) error {
 
 // lockTables runs LOCK TABLES and UNLOCK TABLES on every shard of the keyspace.
 func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sql []byte, more bool) error {
-	if st.Unlock && !s.tx.locked {
+	if st.Unlock && !s.back.Tx.Locked() {
 		return s.done(more) // as on a server: only the end of locks ends the transaction
 	}
-	if err := s.commit(); err != nil {
+	if err := s.back.Commit(); err != nil {
 		return s.failMore(err)
 	}
 	if st.Unlock {
-		for _, p := range s.tx.parts {
-			if _, err := p.conn.Exec(s.ctx, "UNLOCK TABLES"); err != nil {
-				return s.failMore(err)
-			}
+		if err := s.back.UnlockTables(); err != nil {
+			return s.failMore(err)
 		}
-		s.unreserve()
 		return s.done(more)
 	}
-	ks := snap.Keyspaces[s.scope.Keyspace]
+	ks := snap.Keyspaces[s.back.Route.Scope.Keyspace]
 	if len(st.Tables) > 0 && st.Tables[0].Schema.Name != "" {
 		ks = snap.Keyspaces[st.Tables[0].Schema.Name]
 	}
@@ -200,16 +197,8 @@ func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sq
 			return s.failMore(errcode.New(errcode.CrossKeyspace, ks.Name+", "+t.Schema.Name))
 		}
 	}
-	s.tx.reserved, s.tx.locked = true, true
-	for _, sh := range ks.Shards {
-		p, err := s.part(s.ctx, sh, false)
-		if err == nil {
-			_, err = p.conn.Exec(s.ctx, string(sql))
-		}
-		if err != nil {
-			s.unreserve()
-			return s.failMore(err)
-		}
+	if err := s.back.LockTables(ks.Shards, string(sql)); err != nil {
+		return s.failMore(err)
 	}
 	return s.done(more)
 }
@@ -250,9 +239,9 @@ func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 		if !ok || v == "NULL" {
 			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
 		}
-		text = rewrite.Unquote(v, s.mode)
+		text = rewrite.Unquote(v, s.back.Mode)
 	}
-	if _, err := parse.Parse([]byte(text), s.mode); err != nil {
+	if _, err := parse.Parse([]byte(text), s.back.Mode); err != nil {
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
 	}
 	if len(s.sqlPrep) >= s.sh.Limits.MaxPrepared {
@@ -273,7 +262,7 @@ func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql [
 		if err != nil {
 			return s.failMore(err)
 		}
-		text = rewrite.Unquote(v, s.mode)
+		text = rewrite.Unquote(v, s.back.Mode)
 	} else {
 		t, ok := s.sqlPrep[strings.ToLower(st.Name.Name)]
 		if !ok {
@@ -281,7 +270,7 @@ func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql [
 		}
 		text = t
 	}
-	_, slots, ok := parse.Fingerprint([]byte(text), s.mode, nil)
+	_, slots, ok := parse.Fingerprint([]byte(text), s.back.Mode, nil)
 	if !ok {
 		return s.failMore(errcode.New(errcode.SyntaxError, "the prepared text can't be read"))
 	}

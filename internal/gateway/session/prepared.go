@@ -6,8 +6,10 @@ import (
 	"sync"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -22,7 +24,7 @@ type preparedStmt struct {
 	text    *pool.Statement
 	sql     []byte
 	slots   []parse.Slot
-	scope   *scope
+	scope   *route.Scope
 	mode    parse.Mode
 	params  int
 	types   []wire.ParamType // of the last EXECUTE that sent them
@@ -73,18 +75,18 @@ func (s *Session) comPrepare(payload []byte) error {
 		return s.fail(errcode.New(errcode.TooManyStatements, s.sh.Limits.MaxPrepared))
 	}
 	snap := s.sh.Targets.Current()
-	_, slots, ok := parse.Fingerprint(sql, s.mode, nil)
+	_, slots, ok := parse.Fingerprint(sql, s.back.Mode, nil)
 	if !ok {
 		return s.fail(errcode.New(errcode.SyntaxError, "the statement can't be read"))
 	}
 	if rewrite.NamesSidecar(sql, slots) {
 		return s.fail(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
 	}
-	stmt, err := parse.Parse(sql, s.mode)
+	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
 		return s.fail(errcode.New(errcode.SyntaxError, err.Error()))
 	}
-	st := &preparedStmt{sql: sql, slots: slots, scope: s.scope, mode: s.mode}
+	st := &preparedStmt{sql: sql, slots: slots, scope: s.back.Route.Scope, mode: s.back.Mode}
 	for _, sl := range slots {
 		if sl.Kind == parse.SlotParam {
 			st.params++
@@ -96,7 +98,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err := settings.CheckStatementSet(stmt); err != nil {
 		return s.fail(err)
 	}
-	u := rewrite.Statement(stmt, sql, s.mode, s.values())
+	u := rewrite.Statement(stmt, sql, s.back.Mode, s.values())
 	text := sql
 	if u.SQL != nil {
 		text = u.SQL
@@ -108,7 +110,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	if u.SQL == nil && !s.pins(u, p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
+	if u.SQL == nil && !pins(u, p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
 		st.plan, st.version = p, snap.Version
 	}
 	if p.Class == plan.DDL {
@@ -129,7 +131,7 @@ func (s *Session) comPrepare(payload []byte) error {
 
 // prepareShard chooses the shard that describes a statement: any that has its tables.
 func (s *Session) prepareShard(snap *target.Snapshot, p *plan.Plan) (*target.Shard, error) {
-	name := s.scope.Keyspace
+	name := s.back.Route.Scope.Keyspace
 	if p.Fast != nil {
 		name = p.Fast.Keyspace
 	} else if len(p.Tables) > 0 {
@@ -157,26 +159,26 @@ func (s *Session) prepareShard(snap *target.Snapshot, p *plan.Plan) (*target.Sha
 
 // describe prepares the text on a connection of the shard and returns the definitions of its parameters and columns.
 func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols []wire.Column, err error) {
-	if p := s.tx.find(sh); p != nil {
-		return s.describeOn(p.conn, text)
+	if c := s.back.Held(sh); c != nil {
+		return s.describeOn(c, text)
 	}
-	ep, err := s.endpoint(sh, false)
+	ep, err := s.back.Route.Endpoint(s.back.Waiting(), sh, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	var held holding
+	var held route.Holding
 	for attempt := 0; ; attempt++ {
-		c, err := ep.Pool.Get(s.ctx, s.class, s.settings)
+		c, err := s.back.Get(ep)
 		if err != nil {
-			if next, ok := s.holdUnreachable(&held, sh, ep, err); ok {
+			if next, ok := s.back.HoldUnreachable(s.back.Waiting(), &held, sh, ep, err); ok {
 				ep = next
 				continue
 			}
-			return nil, nil, s.serverError(ep, err)
+			return nil, nil, s.back.Unserved(ep, err)
 		}
 		params, cols, err = s.describeOn(c, text)
 		var my *wire.MySQLError
-		if err == nil || errors.As(err, &my) && !unreachable(my) {
+		if err == nil || errors.As(err, &my) && !route.Unreachable(my) {
 			c.Release()
 			return params, cols, err
 		}
@@ -184,7 +186,7 @@ func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols
 		if attempt == 0 {
 			continue
 		}
-		next, ok := s.hold(&held, sh, ep)
+		next, ok := s.back.Route.Hold(s.back.Waiting(), &held, sh, ep)
 		if !ok {
 			return nil, nil, errcode.Wrap(errcode.ServerLost, err, ep.Addr)
 		}
@@ -199,7 +201,11 @@ func (s *Session) describeOn(c *pool.Conn, text *pool.Statement) (params, cols [
 		}
 		c.Forget(text)
 	}
+	s.back.Watch(c) // a server prepares nothing while the table is locked
 	ps, err := c.Prepare(s.ctx, text.SQL)
+	if s.back.Unwatch(c) {
+		c.Dirty = true
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -340,9 +346,9 @@ func (s *Session) comExecute(payload []byte) error {
 	}
 	defer st.dropLong()
 	// The statement means the keyspace in which it was prepared.
-	now := s.scope
-	s.scope = st.scope
-	defer func() { s.scope = now }()
+	now := s.back.Route.Scope
+	s.back.Route.Scope = st.scope
+	defer func() { s.back.Route.Scope = now }()
 	if st.badLong {
 		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
 	}
@@ -359,11 +365,11 @@ func (s *Session) comExecute(payload []byte) error {
 		if err != nil {
 			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 		}
-		sh, err := s.resolveFast(snap, p.Fast, st.sql, st.slots, values)
+		sh, err := s.back.Route.Find(snap, p.Fast, st.sql, st.slots, values)
 		if err == nil {
 			return s.executeFast(sh, p, st, ex)
 		}
-		if !errors.Is(err, errNotFast) {
+		if !errors.Is(err, route.ErrNotFast) {
 			return s.fail(err)
 		}
 	}
@@ -372,7 +378,7 @@ func (s *Session) comExecute(payload []byte) error {
 
 // preparedPlan returns the fast plan of a statement, made again when the topology changed.
 func (s *Session) preparedPlan(snap *target.Snapshot, st *preparedStmt) *plan.Plan {
-	if st.plan == nil || st.scope != s.scope || st.mode != s.mode {
+	if st.plan == nil || st.scope != s.back.Route.Scope || st.mode != s.back.Mode {
 		return nil
 	}
 	if st.version != snap.Version {
@@ -438,40 +444,40 @@ func whole(text []byte) bool {
 
 // executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
 func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
-	write := writes(p)
+	write := p.Writes()
 	s.body = nil
-	if s.tx.active() {
-		if err := s.mayWrite(sh, write); err != nil {
+	if s.back.Tx.Active() {
+		if err := s.back.MayWrite(sh, write); err != nil {
 			return s.fail(err)
 		}
-		pt, err := s.part(s.ctx, sh, write)
+		pt, err := s.back.Part(s.back.Waiting(), sh, write)
 		if err != nil {
 			return s.fail(err)
 		}
-		if err := s.beginOn(s.ctx, pt); err != nil {
+		if err := s.back.BeginOn(s.ctx, pt); err != nil {
 			return s.partLost(pt, err)
 		}
-		if err := s.executeOn(pt.conn, st, ex, false); err != nil {
+		if err := s.executeOn(pt.Conn, st, ex, false); err != nil {
 			var my *wire.MySQLError
-			var lost *lostError
+			var lost *backend.Lost
 			if errors.As(err, &my) || errors.As(err, &lost) {
 				return s.partLost(pt, err)
 			}
-			s.dropPart(pt)
+			s.back.Drop(pt)
 			return err
 		}
 		if p.Class == plan.Write && !s.scan.IsErr {
-			pt.wrote = true
+			pt.Wrote()
 			text, err := s.paramText(st, ex)
 			if err != nil {
 				return err
 			}
-			s.record(pt, text, s.scan.InsertID)
+			s.back.Record(pt, text, s.scan.InsertID)
 		}
-		s.afterInTxn(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
+		s.back.After(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
 		return nil
 	}
-	ep, err := s.endpoint(sh, write)
+	ep, err := s.back.Route.Endpoint(s.back.Waiting(), sh, write)
 	if err != nil {
 		return s.fail(err)
 	}
@@ -489,7 +495,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 // refusedPrepare says whether an error of executeOn is the server's own about the statement's text.
 func refusedPrepare(err error) bool {
 	_, fenced := errors.AsType[*fencedError](err)
-	_, lost := errors.AsType[*lostError](err)
+	_, lost := errors.AsType[*backend.Lost](err)
 	_, my := errors.AsType[*wire.MySQLError](err)
 	return my && !fenced && !lost
 }
@@ -504,11 +510,11 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, re
 			if errors.As(err, &my) {
 				return err
 			}
-			return &lostError{err: err}
+			return &backend.Lost{Err: err}
 		}
 		id = ps.ID
 		if err := s.keepHandle(c, st.text, id); err != nil {
-			return &lostError{err: err}
+			return &backend.Lost{Err: err}
 		}
 	}
 	w := c.Wire()
@@ -522,7 +528,7 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, re
 		err = w.Flush()
 	}
 	if err != nil {
-		return &lostError{err: err}
+		return &backend.Lost{Err: err}
 	}
 	return s.forward(c, wire.ResponseQuery, release)
 }

@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -35,7 +39,7 @@ func (s *Session) comQuery(payload, raw []byte) error {
 func (s *Session) several(sql, raw []byte) error {
 	defer func() { s.follows = false }()
 	for {
-		first, rest, err := parse.Split(sql, s.mode)
+		first, rest, err := parse.Split(sql, s.back.Mode)
 		if err != nil || rest >= len(sql) || rewrite.Blank(sql[rest:]) || !s.multi && rewrite.Empty(sql[rest:]) {
 			return s.query(sql, raw, false)
 		}
@@ -59,32 +63,32 @@ func (s *Session) several(sql, raw []byte) error {
 func (s *Session) query(sql, raw []byte, more bool) error {
 	s.failed = false
 	snap := s.sh.Targets.Current()
-	shape, slots, ok := parse.Fingerprint(sql, s.mode, s.slots[:0])
+	shape, slots, ok := parse.Fingerprint(sql, s.back.Mode, s.slots[:0])
 	s.slots = slots
 	if !ok {
 		return s.slow(snap, sql, raw, nil, nil, more)
 	}
-	key := planKey{shape, s.scope, s.mode}
-	e := s.sh.Plans.get(key, snap.Version)
-	if e == nil || e.plan != nil && !e.plan.Fits(sql, slots) {
+	key := plancache.Key{Shape: shape, Scope: s.back.Route.Scope, Mode: s.back.Mode}
+	e := s.sh.Plans.Get(key, snap.Version)
+	if e == nil || e.Plan != nil && !e.Plan.Fits(sql, slots) {
 		return s.slow(snap, sql, raw, slots, &key, more)
 	}
 	return s.run(snap, e, sql, raw, slots, more)
 }
 
 // run executes a cached entry.
-func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []parse.Slot, more bool) error {
-	if e.stmt != nil {
-		return s.own(snap, e.stmt, sql, more)
+func (s *Session) run(snap *target.Snapshot, e *plancache.Entry, sql, raw []byte, slots []parse.Slot, more bool) error {
+	if e.Stmt != nil {
+		return s.own(snap, e.Stmt, sql, more)
 	}
-	p := e.plan
+	p := e.Plan
 	if s.bound || s.readOnly {
 		if err := s.allowed(p); err != nil {
 			return s.failMore(err)
 		}
 	}
 	if p.Fast != nil && !more && !s.binary && !s.follows {
-		sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
+		sh, err := s.back.Route.Find(snap, p.Fast, sql, slots, nil)
 		if err == nil {
 			if p.Fast.Rewrite != nil {
 				s.rewritten = p.Fast.Rewrite.Append(s.rewritten[:0], sql, slots)
@@ -92,7 +96,7 @@ func (s *Session) run(snap *target.Snapshot, e *entry, sql, raw []byte, slots []
 			}
 			return s.runFast(sh, p, sql, raw)
 		}
-		if !errors.Is(err, errNotFast) {
+		if !errors.Is(err, route.ErrNotFast) {
 			return s.fail(err)
 		}
 	}
@@ -113,30 +117,30 @@ func (s *Session) allowed(p *plan.Plan) error {
 }
 
 // slow parses and plans a statement, keeps the plan if it can serve others, and runs it.
-func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, key *planKey, more bool) error {
+func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slot, key *plancache.Key, more bool) error {
 	if rewrite.NamesSidecar(sql, slots) {
 		return s.failMore(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
 	}
-	stmt, err := parse.Parse(sql, s.mode)
+	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
 		return s.unparsed(snap, sql, raw, slots, err, more)
 	}
 	if s.isOwn(stmt) {
 		if key != nil && len(slots) == 0 {
 			if _, ok := stmt.(*parse.TxnStmt); ok {
-				s.sh.Plans.put(*key, snap.Version, &entry{stmt: stmt})
+				s.sh.Plans.Put(*key, snap.Version, &plancache.Entry{Stmt: stmt})
 			}
 		}
 		return s.own(snap, stmt, sql, more)
 	}
-	sub := rewrite.Statement(stmt, sql, s.mode, s.values())
+	sub := rewrite.Statement(stmt, sql, s.back.Mode, s.values())
 	if sub.SQL != nil {
 		// The text is now this session's alone: plan it afresh and don't keep it.
 		sql, raw, key = sub.SQL, nil, nil
-		if _, slots, _ = parse.Fingerprint(sql, s.mode, nil); slots == nil {
+		if _, slots, _ = parse.Fingerprint(sql, s.back.Mode, nil); slots == nil {
 			slots = []parse.Slot{}
 		}
-		if stmt, err = parse.Parse(sql, s.mode); err != nil {
+		if stmt, err = parse.Parse(sql, s.back.Mode); err != nil {
 			return s.failMore(err)
 		}
 	}
@@ -148,7 +152,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		return s.failMore(err)
 	}
 	if implicitCommit(stmt) {
-		if err := s.commit(); err != nil {
+		if err := s.back.Commit(); err != nil {
 			return s.failMore(err)
 		}
 	}
@@ -156,14 +160,14 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		if p.Fast == nil {
 			return s.failMore(errcode.New(errcode.Unsupported, "a temporary table in a sharded keyspace", "create it in an unsharded keyspace, or USE keyspace:shard"))
 		}
-		s.tx.reserved = true
+		s.back.Reserve()
 	}
-	if s.pins(sub, p) {
+	if pins(sub, p) {
 		return s.runPinned(snap, p, stmt, sub, sql, slots, more)
 	}
-	e := &entry{plan: p}
+	e := &plancache.Entry{Plan: p}
 	if key != nil && !p.NoCache {
-		s.sh.Plans.put(*key, snap.Version, e)
+		s.sh.Plans.Put(*key, snap.Version, e)
 	}
 	return s.run(snap, e, sql, raw, slots, more)
 }
@@ -173,12 +177,12 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 	if rewrite.Blank(sql) {
 		return s.failMore(errcode.New(errcode.EmptyQuery))
 	}
-	ks := snap.Keyspaces[s.scope.Keyspace]
-	if ks == nil || (len(ks.Shards) != 1 && s.scope.Shard == "") || s.bound || s.readOnly {
+	ks := snap.Keyspaces[s.back.Route.Scope.Keyspace]
+	if ks == nil || (len(ks.Shards) != 1 && s.back.Route.Scope.Shard == "") || s.bound || s.readOnly {
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
 	}
 	p := &plan.Plan{Class: plan.Other, Fast: &plan.Fast{Keyspace: ks.Name, Kind: plan.Unsharded}, NoCache: true}
-	sh, err := s.resolveFast(snap, p.Fast, sql, slots, nil)
+	sh, err := s.back.Route.Find(snap, p.Fast, sql, slots, nil)
 	if err != nil {
 		return s.failMore(err)
 	}
@@ -191,8 +195,8 @@ func (s *Session) unparsed(snap *target.Snapshot, sql, raw []byte, slots []parse
 // env is what the planner needs to know of the session.
 func (s *Session) env(snap *target.Snapshot) plan.Env {
 	return plan.Env{
-		VSchema: snap.VSchema, Keyspace: s.scope.Keyspace, Mode: s.mode, ForcedShard: s.scope.Shard,
-		Replica: s.scope.Type != "" && s.scope.Type != "primary",
+		VSchema: snap.VSchema, Keyspace: s.back.Route.Scope.Keyspace, Mode: s.back.Mode, ForcedShard: s.back.Route.Scope.Shard,
+		Replica: s.back.Route.Scope.Type != "" && s.back.Route.Scope.Type != "primary",
 	}
 }
 
@@ -202,20 +206,20 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	s.curText.Store(&text)
 	defer s.curText.Store(nil)
 	out := &resultWriter{s: s, binary: s.binary}
-	r := &runner{s: s, snap: snap}
-	alone := !s.tx.active()
-	held := holding{until: time.Now().Add(s.sh.Limits.WaitPrimary)}
+	r := s.back.Statement(snap)
+	alone := !s.back.Tx.Active()
+	until := time.Now().Add(s.sh.Backend.WaitPrimary)
 	ok, err := s.runPlan(r, p, sql, slots, out)
-	for err != nil && alone && !out.started && s.holdPlan(&held, err) {
-		s.afterExecError() // what the try left is rolled back
-		r = &runner{s: s, snap: s.sh.Targets.Current()}
+	for err != nil && alone && !out.started && s.back.Route.HoldPlan(s.back.Waiting(), until, err) {
+		s.back.Recover() // what the try left is rolled back
+		r = s.back.Statement(s.sh.Targets.Current())
 		ok, err = s.runPlan(r, p, sql, slots, out)
 	}
-	if err == nil && s.killed.Load() {
-		err = errcode.New(errcode.Killed)
+	if why := s.back.Interrupted(); err == nil && why != nil {
+		err = why
 	}
 	if err != nil {
-		s.afterExecError()
+		s.back.Recover()
 		if out.started {
 			s.failed = true
 			if ferr := s.sendErr(err); ferr != nil {
@@ -225,27 +229,46 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 		}
 		return s.failMore(err)
 	}
-	s.settle()
-	s.warnings = append(s.warnings[:0], r.warnings...)
-	if r.insertID != 0 {
-		s.lastInsertID = r.insertID
+	s.back.Settle()
+	s.warnings = append(s.warnings[:0], r.Warnings...)
+	if r.InsertID != 0 {
+		s.lastInsertID = r.InsertID
 	}
 	if out.started {
 		s.rowCount, s.foundRows = -1, out.rows
-		if r.hasFound {
-			s.foundRows = r.found
+		if r.HasFound {
+			s.foundRows = r.Found
 		}
 		return out.finish(ok, more)
 	}
 	s.rowCount = int64(ok.Affected)
-	if r.insertID != 0 {
-		ok.InsertID = r.insertID
+	if r.InsertID != 0 {
+		ok.InsertID = r.InsertID
 	}
 	if ok.InsertID != 0 {
 		s.lastInsertID = ok.InsertID
 	}
 	ok.Status = 0
 	return s.okMore(ok, more)
+}
+
+// runPlan runs a plan and hands its rows to a sink. A statement whose value may be on any shard is planned again, without its
+// constants.
+func (s *Session) runPlan(r *backend.Statement, p *plan.Plan, sql []byte, slots []parse.Slot, sink exec.Sink) (wire.OK, error) {
+	ok, err := r.Run(p, sql, slots, sink)
+	if !errors.Is(err, exec.ErrSpread) {
+		return ok, err
+	}
+	stmt, err := parse.Parse(sql, s.back.Mode)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	env := s.env(r.Snapshot())
+	env.Unbound = true
+	if p, err = plan.Build(sql, slots, stmt, env); err != nil {
+		return wire.OK{}, err
+	}
+	return r.Run(p, sql, slots, sink)
 }
 
 // failMore answers a statement with an error and remembers that the ones behind it must not run.
@@ -329,7 +352,7 @@ func (w *resultWriter) NextResult(ok wire.OK) error {
 func (w *resultWriter) write(packet []byte) error {
 	err := w.s.conn.WritePacket(packet)
 	if err != nil {
-		w.s.gone.Store(true)
+		w.s.back.Abandon()
 	}
 	return err
 }

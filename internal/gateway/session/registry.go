@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 )
 
 // Registry knows the sessions of one gateway. Safe for concurrent use.
@@ -73,7 +75,7 @@ type Metrics struct {
 }
 
 // NewMetrics registers the counters.
-func NewMetrics(reg prometheus.Registerer, r *Registry, plans *PlanCache) *Metrics {
+func NewMetrics(reg prometheus.Registerer, r *Registry, plans *plancache.Cache) *Metrics {
 	m := &Metrics{
 		Errors:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pelorus_gateway_errors_total", Help: "Statements answered with an error by the gateway itself."}),
 		Sessions: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pelorus_gateway_sessions", Help: "Client connections."}, func() float64 { return float64(r.count()) }),

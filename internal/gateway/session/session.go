@@ -13,17 +13,17 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
-	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
-	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
@@ -31,12 +31,8 @@ import (
 // Limits bound what one session may use.
 type Limits struct {
 	MaxPacket    int           // bytes of one command, default 64 MiB as max_allowed_packet
-	MaxRows      int           // rows that a merge may hold
-	MaxBytes     int           // bytes that a merge may hold
 	MaxPrepared  int           // prepared statements of one session
-	MaxRedoBytes int           // statements kept for the redo of one transaction
 	MaxUserVars  int           // user variables of one session
-	WaitPrimary  time.Duration // how long a statement waits for a shard that has no primary
 	IdleTimeout  time.Duration // wait_timeout: a silent client is closed after it
 	QueryTimeout time.Duration // 0: none
 	WriteTimeout time.Duration // a client that does not read is closed after it
@@ -44,16 +40,16 @@ type Limits struct {
 
 // Shared is what all sessions of a gateway have in common. All parts are safe for concurrent use.
 type Shared struct {
-	Targets   *target.Watcher
-	Plans     *PlanCache
-	Settings  *settings.Table
-	Stmts     *StatementTable
-	Registry  *Registry
-	Server    *wire.ServerConfig
-	Sequences *exec.Sequences
-	Committer *txn.Committer
-	Metrics   *Metrics
-	Admin     Admin
+	Targets  *target.Watcher
+	Backend  *backend.Config
+	Plans    *plancache.Cache
+	Scopes   *route.Scopes
+	Settings *settings.Table
+	Stmts    *StatementTable
+	Registry *Registry
+	Server   *wire.ServerConfig
+	Metrics  *Metrics
+	Admin    Admin
 	// Rights says whether a user is bound to some keyspaces or to reading.
 	Rights func(user string) (bound, readOnly bool)
 	// May says whether a user may use a keyspace.
@@ -79,21 +75,15 @@ type Session struct {
 	host  string
 	log   *slog.Logger
 	ctx   context.Context
+	back  *backend.Backend
 
 	caps     wire.Capability
-	class    pool.Class
 	bound    bool // the user may use some keyspaces only
 	readOnly bool // the user may not write
 	multi    bool // the client may send several statements at once
 	qattrs   bool // COM_QUERY carries query attributes
 
-	scope    *scope // keyspace, forced shard, tablet type
-	mode     parse.Mode
 	vars     settings.Vars
-	settings *pool.Settings
-
-	tx       txState
-	partMu   sync.Mutex        // guards tx.parts while an executor works on several shards at once
 	userVars map[string]string // lower-case name to SQL literal
 	prepared map[uint32]*preparedStmt
 	nextStmt uint32
@@ -102,13 +92,9 @@ type Session struct {
 	lastInsertID uint64
 	rowCount     int64
 	foundRows    uint64
-	warnings     []warning
+	warnings     []backend.Warning
 
-	runMu   sync.Mutex
-	running map[*pool.Conn]bool        // connections on which the executor works for this session; true: a kill is on its way
 	on      *target.Shard              // where the fast path runs the statement
-	txLost  bool                       // a server ended the transaction in the middle of a statement
-	cur     atomic.Pointer[pool.Conn]  // the connection that runs this session's statement
 	public  atomic.Pointer[publicInfo] // what other sessions may see of this one
 	curText atomic.Pointer[string]     // what SHOW PROCESSLIST shows of slow-path statements
 	killed  atomic.Bool
@@ -117,30 +103,22 @@ type Session struct {
 	ex        wire.Execute
 	scan      wire.Scanner
 	slots     []parse.Slot
-	scratch   [64]byte
-	out       []byte // small encode buffer
+	scratch   [64]byte // numbers as text
+	out       []byte   // small encode buffer
 	head      [5]byte
 	rewritten []byte
-	body      []byte      // the text that the fast path sends, nil for COM_STMT_EXECUTE
-	binary    bool        // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
-	follows   bool        // an answer to the same command came before, so packets are numbered on and not forwarded as they are
-	failed    bool        // the last statement was answered with an error
-	gone      atomic.Bool // nothing can be sent to the client any more
-	relayed   bool        // the client's file went to the server: the statement can't be sent again
+	body      []byte // the text that the fast path sends, nil for COM_STMT_EXECUTE
+	binary    bool   // the statement came by COM_STMT_EXECUTE: its rows go out in the binary form
+	follows   bool   // an answer to the same command came before, so packets are numbered on and not forwarded as they are
+	failed    bool   // the last statement was answered with an error
+	relayed   bool   // the client's file went to the server: the statement can't be sent again
 }
 
 // publicInfo is what SHOW PROCESSLIST and KILL of other sessions need. Immutable.
 type publicInfo struct{ user, host, keyspace string }
 
 func (s *Session) publish() {
-	s.public.Store(&publicInfo{s.login.User, s.host, s.scope.Keyspace})
-}
-
-// warning is one row of SHOW WARNINGS.
-type warning struct {
-	Level string
-	Code  uint16
-	Text  string
+	s.public.Store(&publicInfo{s.login.User, s.host, s.back.Route.Scope.Keyspace})
 }
 
 // Serve runs one client connection from handshake to end. It returns when the client is gone, ctx ends or Kill was called.
@@ -163,7 +141,7 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 	}
 	s := &Session{
 		sh: sh, conn: wc2, id: id, host: host, log: log, ctx: ctx, started: time.Now(),
-		scope: sh.Plans.scope("", "", ""),
+		back: backend.New(ctx, sh.Backend, id, sh.Scopes.Intern(route.Scope{})),
 	}
 	defer s.close()
 	s.login = login
@@ -188,15 +166,15 @@ var errQuit = errors.New("client quit")
 func (s *Session) begin(login *wire.Login) error {
 	s.login = login
 	s.caps = login.Caps
-	s.class = 0
+	s.back.Class = 0
 	if s.caps&wire.ClientDeprecateEOF != 0 {
-		s.class |= pool.DeprecateEOF
+		s.back.Class |= pool.DeprecateEOF
 	}
 	if s.caps&wire.ClientSessionTrack != 0 {
-		s.class |= pool.SessionTrack
+		s.back.Class |= pool.SessionTrack
 	}
 	if s.caps&wire.ClientFoundRows != 0 {
-		s.class |= pool.FoundRows
+		s.back.Class |= pool.FoundRows
 	}
 	s.multi = s.caps&wire.ClientMultiStatements != 0
 	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
@@ -211,25 +189,22 @@ func (s *Session) begin(login *wire.Login) error {
 
 // reset gives everything back and forgets all session state but the keyspace and what the login said.
 func (s *Session) reset() {
-	s.rollbackAll()
-	s.unreserve()
+	s.back.Reset()
 	s.closePrepared()
 	s.vars = settings.Vars{}
 	s.vars.SetNames(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB))
-	s.mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version)}
+	s.back.Mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version)}
 	if s.caps&wire.ClientIgnoreSpace != 0 {
-		s.mode.IgnoreSpace = true
+		s.back.Mode.IgnoreSpace = true
 		s.vars.Set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
 	}
-	s.settings = s.sh.Settings.Intern(&s.vars)
-	s.tx = txState{autocommit: true, mode: txn.Atomic}
+	s.back.Settings = s.sh.Settings.Intern(&s.vars)
 	s.userVars, s.sqlPrep = nil, nil
 	s.lastInsertID, s.rowCount, s.foundRows, s.warnings = 0, -1, 0, nil
 }
 
 func (s *Session) close() {
-	s.rollbackAll()
-	s.unreserve()
+	s.back.Close()
 	s.closePrepared()
 	s.sh.Registry.remove(s)
 	_ = s.conn.Close()
@@ -240,31 +215,9 @@ func (s *Session) Kill(queryOnly bool) {
 	if !queryOnly {
 		s.killed.Store(true)
 	}
-	if c := s.cur.Load(); c != nil {
-		hard := c.KillHard.Load()
-		if s.cur.CompareAndSwap(c, nil) { // from now on the session does not give the connection to others
-			go killOnServer(s.ctx, c, hard, s.log)
-		}
-	}
-	s.runMu.Lock()
-	for c, struck := range s.running {
-		if !struck {
-			s.running[c] = true
-			go killOnServer(s.ctx, c, c.KillHard.Load(), s.log)
-		}
-	}
-	s.runMu.Unlock()
+	s.back.Kill(errcode.New(errcode.Killed))
 	if !queryOnly {
 		_ = s.conn.Close()
-	}
-}
-
-// killOnServer ends the statement that runs on the connection.
-func killOnServer(ctx context.Context, c *pool.Conn, hard bool, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := c.Pool().Kill(ctx, c.ConnectionID(), hard); err != nil {
-		log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
 	}
 }
 
@@ -278,6 +231,10 @@ func (s *Session) loop() error {
 		if len(payload) == 0 {
 			return s.badInput(wire.ErrMalformed)
 		}
+		if s.killed.Load() {
+			return errQuit // the client had sent more than one command
+		}
+		s.back.Begin()
 		if payload[0] == wire.ComQuery {
 			err = s.comQuery(payload, raw)
 		} else {
@@ -341,7 +298,7 @@ func (s *Session) command(payload, raw []byte) error {
 		if err != nil {
 			return err
 		}
-		s.scope = s.sh.Plans.scope("", "", "")
+		s.back.Route.Scope = s.sh.Scopes.Intern(route.Scope{})
 		return s.begin(login) // the client was told OK already: an error can only end the session
 	case wire.ComSetOption:
 		return s.comSetOption(payload)
@@ -382,19 +339,19 @@ func (s *Session) comStatistics() error {
 // status returns the status flags of an answer that the gateway makes itself.
 func (s *Session) status(more bool) uint16 {
 	var st uint16
-	if s.tx.open() {
+	if s.back.Tx.Open() {
 		st |= wire.StatusInTrans
 	}
-	if s.tx.autocommit {
+	if s.back.Tx.Autocommit {
 		st |= wire.StatusAutocommit
 	}
 	if more {
 		st |= wire.StatusMoreResults
 	}
-	if s.mode.NoBackslashEscapes {
+	if s.back.Mode.NoBackslashEscapes {
 		st |= wire.StatusNoBackslashEscapes
 	}
-	if s.mode.ANSIQuotes && s.sh.MariaDB {
+	if s.back.Mode.ANSIQuotes && s.sh.MariaDB {
 		st |= wire.StatusAnsiQuotes
 	}
 	return st
@@ -430,7 +387,7 @@ func (s *Session) fail(err error) error {
 // sendErr queues an ERR packet and keeps it for SHOW WARNINGS.
 func (s *Session) sendErr(err error) error {
 	my := toMySQL(err)
-	s.warnings = append(s.warnings[:0], warning{"Error", my.Errno, my.Message})
+	s.warnings = append(s.warnings[:0], backend.Warning{Level: "Error", Code: my.Errno, Text: my.Message})
 	s.rowCount = -1
 	s.sh.Metrics.Errors.Inc()
 	s.out = wire.AppendErr(s.out[:0], my)

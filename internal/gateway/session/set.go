@@ -2,12 +2,15 @@ package session
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/exec"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
+	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
@@ -125,12 +128,12 @@ func (s *Session) setValue(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 
 // evaluate has a server compute an expression over the session's own variables, and returns it as a literal.
 func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (string, error) {
-	text, locks, err := rewrite.Expr(e, sql, s.mode, s.values())
+	text, locks, err := rewrite.Expr(e, sql, s.back.Mode, s.values())
 	if err != nil {
 		return "", err
 	}
 	q := "SELECT " + text
-	if stmt, err := parse.Parse([]byte(q), s.mode); err == nil {
+	if stmt, err := parse.Parse([]byte(q), s.back.Mode); err == nil {
 		reads := false
 		parse.Walk(stmt, func(n parse.Node) bool {
 			if sel, ok := n.(*parse.SelectStmt); ok && len(sel.From) > 0 {
@@ -143,12 +146,8 @@ func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 		}
 	}
 	var out string
-	on := s.onFresh
-	if s.locks(locks) {
-		on = s.onOwn
-	}
-	err = on(func(ctx context.Context, c queryer) error {
-		cols, rows, err := queryAll(ctx, c, q, 2)
+	ask := func(ctx context.Context, c *pool.Conn) error {
+		cols, rows, err := backend.QueryAll(ctx, c, q, 2)
 		if err != nil {
 			return err
 		}
@@ -157,67 +156,77 @@ func (s *Session) evaluate(snap *target.Snapshot, e parse.Expr, sql []byte) (str
 		}
 		out = rewrite.Literal(cols[0], rows[0][0])
 		return nil
-	})
+	}
+	if locks == rewrite.NoLocks {
+		err = s.back.OnFresh(ask)
+	} else {
+		err = s.onLockHome(snap, locks, ask)
+	}
 	return out, err
+}
+
+// onLockHome runs f where the named locks are, on a connection that the session keeps if f takes one.
+func (s *Session) onLockHome(snap *target.Snapshot, locks rewrite.Locks, f func(context.Context, *pool.Conn) error) error {
+	home, err := route.LockHome(snap)
+	if err != nil {
+		return err
+	}
+	if locks == rewrite.TakesLock {
+		s.back.Reserve()
+	}
+	_, err = s.back.Statement(snap).On(home, exec.Query{Lock: true}, nil, func(ctx context.Context, c *pool.Conn) (wire.OK, error) {
+		err := f(ctx, c)
+		return wire.OK{Status: c.Status()}, err
+	})
+	return err
 }
 
 // tryVars makes the settings the session's, if a server accepts them.
 func (s *Session) tryVars(next *settings.Vars) error {
 	to := s.sh.Settings.Intern(next)
-	if to == s.settings {
+	if to == s.back.Settings {
 		s.vars = *next
 		return nil
 	}
 	var sqlMode string
 	modeChanged := next.Value("sql_mode") != s.vars.Value("sql_mode")
-	old := s.settings
-	s.settings = to
-	err := s.onFresh(func(ctx context.Context, c queryer) error {
+	old := s.back.Settings
+	s.back.Settings = to
+	err := s.back.OnFresh(func(ctx context.Context, c *pool.Conn) error {
 		if !modeChanged {
 			return nil
 		}
-		_, rows, err := queryAll(ctx, c, "SELECT @@sql_mode", 1)
+		_, rows, err := backend.QueryAll(ctx, c, "SELECT @@sql_mode", 1)
 		if err == nil && len(rows) == 1 {
 			sqlMode = string(rows[0][0])
 		}
 		return err
 	})
 	if err != nil {
-		s.settings = old
+		s.back.Settings = old
 		return err
 	}
 	if modeChanged {
-		s.mode = settings.Lexical(s.mode, sqlMode)
+		s.back.Mode = settings.Lexical(s.back.Mode, sqlMode)
 		if v := next.Value("sql_mode"); v != "" {
 			next.Set("sql_mode", rewrite.String(sqlMode)) // the computed form: it may have named the old value
 		}
 	}
 	before := s.vars
 	s.vars = *next
-	s.settings = s.sh.Settings.Intern(next)
-	return s.changeParts(before.ChangeSQL(next))
-}
-
-// changeParts brings the connections that the session holds into its settings.
-func (s *Session) changeParts(sql string) error {
-	for _, p := range slices.Clone(s.tx.parts) {
-		if _, err := p.conn.Exec(s.ctx, sql); err != nil {
-			return err
-		}
-		p.conn.Adopt(s.settings)
-	}
-	return nil
+	s.back.Settings = s.sh.Settings.Intern(next)
+	return s.back.Change(before.ChangeSQL(next))
 }
 
 // setAutocommit follows the server: switching it on commits, switching it off leaves an open transaction as it is.
 func (s *Session) setAutocommit(on bool) error {
-	if on == s.tx.autocommit {
+	if on == s.back.Tx.Autocommit {
 		return nil
 	}
 	next := s.vars
 	sql := "SET autocommit = 0"
 	if on {
-		if err := s.commit(); err != nil {
+		if err := s.back.Commit(); err != nil {
 			return err
 		}
 		next.Set("autocommit", "")
@@ -225,31 +234,28 @@ func (s *Session) setAutocommit(on bool) error {
 	} else {
 		next.Set("autocommit", "0")
 	}
-	s.tx.autocommit = on
+	s.back.Tx.Autocommit = on
 	s.vars = next
-	s.settings = s.sh.Settings.Intern(&next)
-	return s.changeParts(sql)
+	s.back.Settings = s.sh.Settings.Intern(&next)
+	return s.back.Change(sql)
 }
 
 func (s *Session) setMode(v string) error {
-	if s.tx.open() {
+	if s.back.Tx.Open() {
 		return errcode.New(errcode.TxnStateChange)
 	}
 	switch strings.ToLower(strings.Trim(v, "'\"")) {
 	case "atomic", "twopc", "":
-		s.tx.mode = txn.Atomic
+		s.back.Tx.Mode = txn.Atomic
 	case "multi":
-		s.tx.mode = txn.Multi
+		s.back.Tx.Mode = txn.Multi
 	case "single":
-		s.tx.mode = txn.Single
+		s.back.Tx.Mode = txn.Single
 	default:
 		return errcode.New(errcode.BadVariableValue, "transaction_mode", v+" (atomic, multi or single)")
 	}
 	return nil
 }
-
-// maxNext bounds the texts of SET TRANSACTION that wait for the next transaction: isolation levels and access modes are six.
-const maxNext = 12
 
 // setTransaction runs SET [SESSION] TRANSACTION ...
 func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
@@ -261,17 +267,11 @@ func (s *Session) setTransaction(st *parse.SetStmt, sql []byte) error {
 	case "GLOBAL":
 		return errcode.New(errcode.PrivilegeNeeded, "SYSTEM_VARIABLES_ADMIN")
 	case "":
-		if s.tx.open() {
+		if s.back.Tx.Open() {
 			return errcode.New(errcode.TxnStateChange)
 		}
 		text := "SET TRANSACTION " + strings.Join(st.Args, ", ")
-		if !slices.Contains(s.tx.next, text) {
-			if len(s.tx.next) >= maxNext {
-				return errcode.New(errcode.StatementLimit, "SET TRANSACTION before one transaction", maxNext)
-			}
-			s.tx.next = append(slices.Clone(s.tx.next), text)
-		}
-		return nil
+		return s.back.Tx.SetNext(text)
 	}
 	next := s.vars
 	next.SetTransaction(st.Args, s.sh.MariaDB)
@@ -293,11 +293,11 @@ func (s *Session) keepUserVar(name, value string) error {
 
 // use changes the keyspace: "ks", "ks:shard", "ks@replica" or "ks:shard@replica", or a system schema.
 func (s *Session) use(name string) error {
-	sc, err := s.sh.resolve(s.login.User, s.scope.Keyspace, name)
+	sc, err := s.sh.resolve(s.login.User, s.back.Route.Scope.Keyspace, name)
 	if err != nil {
 		return err
 	}
-	s.scope = s.sh.Plans.scope(sc.Keyspace, sc.Shard, sc.Type)
+	s.back.Route.Scope = s.sh.Scopes.Intern(sc)
 	s.publish()
 	return nil
 }
@@ -308,39 +308,13 @@ func (sh *Shared) Admit(user, name string) error {
 	return err
 }
 
-// resolve reads the name of a target; now is the keyspace that an empty one means.
-func (sh *Shared) resolve(user, now, name string) (scope, error) {
-	ks, typ, hasType := strings.Cut(name, "@")
-	ks, shard, _ := strings.Cut(ks, ":")
-	if hasType {
-		switch typ {
-		case "primary", "replica", "rdonly":
-		default:
-			return scope{}, errcode.New(errcode.UnknownTargetType, typ)
-		}
+// resolve reads the name of a target that the user may use; now is the keyspace that an empty one means.
+func (sh *Shared) resolve(user, now, name string) (route.Scope, error) {
+	sc, err := route.Parse(sh.Targets.Current(), now, name)
+	if err == nil && !route.SystemSchema(sc.Keyspace) && !sh.May(user, sc.Keyspace) {
+		err = errcode.New(errcode.KeyspaceDenied, user, sc.Keyspace)
 	}
-	if ks == "" {
-		ks = now
-	}
-	k := sh.Targets.Current().Keyspaces[ks]
-	switch {
-	case k == nil && !SystemSchema(ks):
-		return scope{}, errcode.New(errcode.NoSuchKeyspace, ks)
-	case k != nil && shard != "" && k.Shard(shard) == nil:
-		return scope{}, errcode.New(errcode.NoSuchShard, ks, shard)
-	case k != nil && !sh.May(user, ks):
-		return scope{}, errcode.New(errcode.KeyspaceDenied, user, ks)
-	}
-	return scope{ks, shard, typ}, nil
-}
-
-// SystemSchema says whether a name is a schema of the servers themselves.
-func SystemSchema(name string) bool {
-	switch strings.ToLower(name) {
-	case "information_schema", "performance_schema", "mysql", "sys":
-		return true
-	}
-	return false
+	return sc, err
 }
 
 func parseUint(b []byte) uint64 {

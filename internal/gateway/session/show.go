@@ -69,7 +69,7 @@ func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, mo
 		return s.table(more, []string{"Grants for " + s.login.User + "@%"}, [][]string{{"GRANT ALL PRIVILEGES ON *.* TO " + user}})
 	case "VSCHEMA TABLES":
 		var rows [][]string
-		if ks := snap.VSchema.Keyspace(s.scope.Keyspace); ks != nil {
+		if ks := snap.VSchema.Keyspace(s.back.Route.Scope.Keyspace); ks != nil {
 			for _, t := range ks.Tables() {
 				rows = append(rows, []string{t.Name})
 			}
@@ -91,13 +91,13 @@ func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, mo
 
 // showVariables answers with one server's variables, but for those that are the gateway's own.
 func (s *Session) showVariables(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, more bool) error {
-	_, slots, _ := parse.Fingerprint(sql, s.mode, nil)
+	_, slots, _ := parse.Fingerprint(sql, s.back.Mode, nil)
 	p, err := plan.Build(sql, slots, st, s.env(snap))
 	if err != nil {
 		return s.failMore(err)
 	}
 	out := &resultWriter{s: s, binary: s.binary}
-	if _, err := s.runPlan(&runner{s: s, snap: snap}, p, sql, slots, &variableSink{resultWriter: out}); err != nil {
+	if _, err := s.runPlan(s.back.Statement(snap), p, sql, slots, &variableSink{resultWriter: out}); err != nil {
 		return s.failMore(err)
 	}
 	s.rowCount, s.foundRows = -1, out.rows
@@ -158,7 +158,7 @@ func (s *Session) showProcesslist(more bool) error {
 		if t := o.curText.Load(); t != nil {
 			info, command = *t, "Query"
 		}
-		if o.cur.Load() != nil {
+		if o.back.Busy() {
 			command = "Query"
 		}
 		rows = append(rows, []string{
@@ -171,7 +171,7 @@ func (s *Session) showProcesslist(more bool) error {
 
 func (s *Session) showVindexes(snap *target.Snapshot, more bool) error {
 	var rows [][]string
-	if ks := snap.VSchema.Keyspace(s.scope.Keyspace); ks != nil {
+	if ks := snap.VSchema.Keyspace(s.back.Route.Scope.Keyspace); ks != nil {
 		for _, t := range ks.Tables() {
 			for _, cv := range t.ColumnVindexes {
 				rows = append(rows, []string{t.Name, strings.Join(cv.Columns, ", "), cv.Vindex.Name(), cv.Vindex.Type()})

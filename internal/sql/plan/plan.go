@@ -82,6 +82,9 @@ type Guard struct {
 	Text string
 }
 
+// Writes says whether the statement may change something.
+func (p *Plan) Writes() bool { return p.Class != Read && p.Class != Show }
+
 // Fits reports whether a statement of the plan's shape has the texts that the plan depends on.
 func (p *Plan) Fits(src []byte, slots []parse.Slot) bool {
 	for _, g := range p.Guards {

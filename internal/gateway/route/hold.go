@@ -1,4 +1,4 @@
-package session
+package route
 
 import (
 	"context"
@@ -30,26 +30,28 @@ const (
 	openingStep = 50 * time.Millisecond
 )
 
-// holding is a statement outside a transaction that waits for its shard to take it: while a primary hands over or is
-// replaced, and at most for Limits.WaitPrimary.
-type holding struct {
+// GoingDown tells the server errors that say good-bye: the connection is of no use any more.
+func GoingDown(errno uint16) bool { return errno == errnoShutdown || errno == errnoKilled }
+
+// ChangesPrimary tells the server errors that may come of a change of primary and not of the statement.
+func ChangesPrimary(errno uint16) bool {
+	return errno == errnoOptionPrevents || errno == errnoReadOnlyMode || GoingDown(errno)
+}
+
+// Holding is a statement outside a transaction that waits for its shard to take it: while a primary hands over or is
+// replaced, and at most for the router's WaitPrimary. The zero value is one that has not waited yet.
+type Holding struct {
 	until time.Time
 	first string // the address that refused it first
 }
 
-// fencedError says that a server refused a write because it is read-only. Nothing happened there.
-type fencedError struct{ my *wire.MySQLError }
-
-func (e *fencedError) Error() string { return e.my.Error() }
-func (e *fencedError) Unwrap() error { return e.my }
-
-// refusedWrite says whether a server's error is that it is read-only.
-func refusedWrite(my *wire.MySQLError) bool {
+// RefusedWrite says whether a server's error is that it is read-only.
+func RefusedWrite(my *wire.MySQLError) bool {
 	return my.Errno == errnoReadOnlyMode || my.Errno == errnoOptionPrevents && strings.Contains(my.Message, "read-only")
 }
 
-// unreachable says whether a connection could not be had because its server is down, closed to clients, or going down.
-func unreachable(err error) bool {
+// Unreachable says whether a connection could not be had because its server is down, closed to clients, or going down.
+func Unreachable(err error) bool {
 	var my *wire.MySQLError
 	if errors.As(err, &my) {
 		return my.Errno == errnoOfflineMode || my.Errno == errnoShutdown || my.Errno == errnoKilled
@@ -57,16 +59,16 @@ func unreachable(err error) bool {
 	return !errors.Is(err, pool.ErrExhausted) && !errors.Is(err, context.Canceled)
 }
 
-// hold waits until it is worth trying the statement again, after ep did not take it, and returns who to try. It returns
-// false when the statement has waited long enough, or is not for a primary.
-func (s *Session) hold(h *holding, sh *target.Shard, ep *target.Endpoint) (*target.Endpoint, bool) {
-	if s.scope.Type != "" && s.scope.Type != "primary" {
+// Hold waits until it is worth trying the statement again, after ep did not take it, and returns who to try. It returns
+// false when the statement has waited long enough, is not for a primary, or ctx ended.
+func (r *Router) Hold(ctx context.Context, h *Holding, sh *target.Shard, ep *target.Endpoint) (*target.Endpoint, bool) {
+	if !r.Scope.Primary() {
 		return nil, false
 	}
 	if h.until.IsZero() {
-		h.until, h.first = time.Now().Add(s.sh.Limits.WaitPrimary), ep.Addr
+		h.until, h.first = time.Now().Add(r.WaitPrimary), ep.Addr
 	}
-	ctx, cancel := context.WithDeadline(s.ctx, h.until)
+	ctx, cancel := context.WithDeadline(ctx, h.until)
 	defer cancel()
 	step := fencedStep
 	if ep.Addr != h.first {
@@ -75,10 +77,10 @@ func (s *Session) hold(h *holding, sh *target.Shard, ep *target.Endpoint) (*targ
 	timer := time.NewTimer(step)
 	defer timer.Stop()
 	for over := false; ; {
-		changed := s.sh.Targets.Changed()
-		now := s.reigning(sh)
+		changed := r.Targets.Changed()
+		now := r.reigning(sh)
 		if now != nil && (over || now.Addr != ep.Addr) {
-			return now, !s.killed.Load()
+			return now, ctx.Err() == nil
 		}
 		select {
 		case <-changed:
@@ -93,8 +95,8 @@ func (s *Session) hold(h *holding, sh *target.Shard, ep *target.Endpoint) (*targ
 }
 
 // reigning returns the primary of a shard as it is known now, nil if there is none.
-func (s *Session) reigning(sh *target.Shard) *target.Endpoint {
-	ks := s.sh.Targets.Current().Keyspaces[sh.Keyspace.Name]
+func (r *Router) reigning(sh *target.Shard) *target.Endpoint {
+	ks := r.Targets.Current().Keyspaces[sh.Keyspace.Name]
 	if ks == nil {
 		return nil
 	}
@@ -104,28 +106,28 @@ func (s *Session) reigning(sh *target.Shard) *target.Endpoint {
 	return nil
 }
 
-// holdPlan is hold for a plan over several shards, of which nothing has reached the client and nothing is left on a server.
-// The caller has set h.until.
-func (s *Session) holdPlan(h *holding, err error) bool {
+// HoldPlan is Hold for a plan over several shards that failed with err, of which nothing has reached the client and nothing
+// is left on a server. It waits no longer than until.
+func (r *Router) HoldPlan(ctx context.Context, until time.Time, err error) bool {
 	if e, ok := errcode.Of(err); ok {
 		if e.Code() != errcode.ServerUnreachable {
 			return false
 		}
 	} else {
 		var my *wire.MySQLError
-		if !errors.As(err, &my) || !refusedWrite(my) && !unreachable(my) {
+		if !errors.As(err, &my) || !RefusedWrite(my) && !Unreachable(my) {
 			return false
 		}
 	}
-	ctx, cancel := context.WithDeadline(s.ctx, h.until)
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	timer := time.NewTimer(fencedStep)
 	defer timer.Stop()
 	select {
-	case <-s.sh.Targets.Changed():
+	case <-r.Targets.Changed():
 	case <-timer.C:
 	case <-ctx.Done():
 		return false
 	}
-	return !s.killed.Load()
+	return ctx.Err() == nil
 }
