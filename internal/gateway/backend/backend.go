@@ -44,6 +44,7 @@ type Backend struct {
 	Settings *pool.Settings
 	Mode     parse.Mode
 	Tx       Txn
+	Visible  func(keyspace string) bool // what the user may know of; nil: everything
 
 	cfg   *Config
 	ctx   context.Context

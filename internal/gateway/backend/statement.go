@@ -388,6 +388,9 @@ func (r *Statement) AddWarnings(uint16) {}
 // Mode returns the session's lexical mode.
 func (r *Statement) Mode() parse.Mode { return r.b.Mode }
 
+// MaySee says whether the session's user may know of a keyspace's tables.
+func (r *Statement) MaySee(keyspace string) bool { return r.b.Visible == nil || r.b.Visible(keyspace) }
+
 // Limits returns the session's limits.
 func (r *Statement) Limits() exec.Limits {
 	return r.b.cfg.Merge

@@ -59,6 +59,9 @@ type Session interface {
 // FoundRows is implemented by sessions that answer FOUND_ROWS() after SQL_CALC_FOUND_ROWS.
 type FoundRows interface{ SetFoundRows(n uint64) }
 
+// Visibility is implemented by sessions whose users may not see every keyspace.
+type Visibility interface{ MaySee(keyspace string) bool }
+
 // Rows is the answer of one shard. It must be closed; Close reads what is left.
 type Rows interface {
 	Columns() []wire.Column

@@ -26,6 +26,9 @@ type target struct {
 // targets finds the shards of a route and writes their texts. There is always at least one: where no row can be, any
 // shard gives the empty answer.
 func (r *run) targets(ctx context.Context, route *plan.Route, plus uint64) ([]target, error) {
+	if route.Dest.Kind == plan.DestHeads {
+		return r.heads(route, plus)
+	}
 	shards, err := r.s.Shards(route.Keyspace)
 	if err != nil {
 		return nil, err
@@ -48,6 +51,31 @@ func (r *run) targets(ctx context.Context, route *plan.Route, plus uint64) ([]ta
 			t.sql = route.Text.Fill(nil, f)
 		}
 		out = append(out, t)
+	}
+	return out, nil
+}
+
+// heads are one shard of each keyspace that is served and that the client may see. There is always at least one.
+func (r *run) heads(route *plan.Route, plus uint64) ([]target, error) {
+	var out []target
+	may, limited := r.s.(Visibility)
+	var failed error
+	for _, ks := range route.Dest.Heads {
+		shards, err := r.s.Shards(ks)
+		if err != nil || len(shards) == 0 {
+			failed = errcode.New(errcode.KeyspaceIncomplete, ks, "any key")
+			continue
+		}
+		f := plan.Filling{Src: r.in.Src, Slots: r.in.Slots, Plus: plus, Own: ks, First: len(out) == 0}
+		if limited && !may.MaySee(ks) {
+			if f.Own = ""; !f.First {
+				continue
+			}
+		}
+		out = append(out, target{shard: ShardRef{ks, shards[0].Name}, sql: route.Text.Fill(nil, f)})
+	}
+	if len(out) == 0 {
+		return nil, failed
 	}
 	return out, nil
 }

@@ -179,6 +179,10 @@ func (s *Session) begin(login *wire.Login) error {
 	s.multi = s.caps&wire.ClientMultiStatements != 0
 	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
 	s.bound, s.readOnly = s.sh.Rights(login.User)
+	s.back.Visible = nil
+	if s.bound {
+		s.back.Visible = func(keyspace string) bool { return s.sh.May(s.login.User, keyspace) }
+	}
 	s.reset()
 	defer s.publish()
 	if login.Database != "" {

@@ -144,6 +144,9 @@ func (s *Session) showDatabases(snap *target.Snapshot, st *parse.ShowStmt, more 
 	}
 	var rows [][]string
 	for _, n := range names {
+		if s.bound && snap.Keyspaces[n] != nil && !s.sh.May(s.login.User, n) {
+			continue
+		}
 		if !st.HasLike || likePattern(n, st.Like) {
 			rows = append(rows, []string{n})
 		}

@@ -91,6 +91,9 @@ func (b *builder) qualify(stmt parse.Node, insts []*inst) *editor {
 	e := &editor{b: b}
 	renamed := map[string]*inst{}
 	for _, i := range insts {
+		if i.kind == instSystem && i.ref != nil && i.ref.Table.Schema.Name == "" {
+			e.insert(i.ref.Table.Start, quoteName(b.env.Keyspace)+".")
+		}
 		if i.ref == nil || i.table == nil {
 			continue
 		}
@@ -162,15 +165,16 @@ func (b *builder) query(q parse.Query) (*Plan, error) {
 	if lock && b.env.Replica {
 		return nil, errcode.New(errcode.NotOnReplica, "SELECT with a locking clause")
 	}
+	if p := b.systemPlan(a, in, q); p != nil {
+		p.Class = Read
+		return p, nil
+	}
 	v, err := b.decideQuery(a, q)
 	if err != nil {
 		return nil, err
 	}
 	ed := b.qualify(q, a.insts)
 	if v.fast != nil {
-		if ks, ok := b.systemKeyspace(a, q); ok {
-			v.keyspace, v.fast = ks, b.anyShard(ks)
-		}
 		p := b.push(Read, v, ed.rewrite(b.whole()))
 		p.Locks = lock
 		return p, nil
@@ -217,41 +221,4 @@ func (b *builder) decideQuery(a *analysis, q parse.Query) (*verdict, error) {
 		return &verdict{keyspace: f.Keyspace, fast: f, reason: "all tables are bound to one value"}, nil
 	}
 	return b.decideArms(a, q)
-}
-
-// systemKeyspace finds the keyspace that a query of a system schema asks about, from a comparison of a schema column
-// with a literal.
-func (b *builder) systemKeyspace(a *analysis, q parse.Query) (string, bool) {
-	only := len(a.insts) > 0
-	for _, i := range a.insts {
-		only = only && i.kind == instSystem
-	}
-	if !only {
-		return "", false
-	}
-	found := ""
-	parse.Walk(q, func(n parse.Node) bool {
-		x, ok := n.(*parse.Binary)
-		if !ok || x.Op != "=" && x.Op != "LIKE" {
-			return true
-		}
-		for _, s := range [][2]parse.Expr{{x.Left, x.Right}, {x.Right, x.Left}} {
-			c, isCol := unparenExpr(s[0]).(*parse.ColumnRef)
-			lit, isLit := unparenExpr(s[1]).(*parse.Literal)
-			if !isCol || !isLit || lit.Kind != parse.LitString || !strings.HasSuffix(strings.ToLower(c.Name.Name), "schema") &&
-				!strings.HasSuffix(strings.ToLower(c.Name.Name), "schema_name") && !strings.EqualFold(c.Name.Name, "db") {
-				continue
-			}
-			v, ok := b.valueOf(lit)
-			if !ok {
-				continue
-			}
-			if val, err := v.Resolve(b.src, b.slots, nil); err == nil && b.keyspace(string(val.Raw)) != nil {
-				found = string(val.Raw)
-				b.guard(lit.Span)
-			}
-		}
-		return true
-	})
-	return found, found != ""
 }

@@ -95,6 +95,8 @@ func (d *Dest) String() string {
 		return fmt.Sprintf("keyspace id %x", d.ID)
 	case DestOneShard:
 		return "shard " + d.Shard
+	case DestHeads:
+		return "one shard of each of " + strings.Join(d.Heads, ", ")
 	}
 	how := "by "
 	if d.Kind == DestIn {

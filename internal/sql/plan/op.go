@@ -24,6 +24,7 @@ const (
 	DestIn                           // the shards of the values of a list
 	DestPinned                       // the shard of a fixed keyspace id
 	DestOneShard                     // a shard by name
+	DestHeads                        // one shard of each keyspace, for what each keyspace says of itself
 )
 
 // Dest says which shards a Route goes to.
@@ -34,6 +35,7 @@ type Dest struct {
 	Values []ValueRef     // DestValue: one per column of the vindex; DestIn: the list
 	ID     []byte         // DestPinned
 	Shard  string         // DestOneShard
+	Heads  []string       // DestHeads: the keyspaces
 	Strict bool           // a value that no shard can hold is an error; otherwise any shard gives the empty answer
 }
 

@@ -105,11 +105,16 @@ func (b *builder) table(t parse.TableName) (*vschema.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.see(vt.Keyspace.Name, vt.Name)
+	return vt, nil
+}
+
+// see notes the use of a table.
+func (b *builder) see(keyspace, table string) {
 	if b.seen == nil {
 		b.seen = map[string]bool{}
 	}
-	b.seen[vt.Keyspace.Name+"."+vt.Name] = true
-	return vt, nil
+	b.seen[keyspace+"."+table] = true
 }
 
 // isSystemSchema reports whether every server has the schema for itself.
@@ -132,13 +137,14 @@ func (b *builder) system(t parse.TableName) bool {
 		return false
 	}
 	if schema = strings.ToLower(schema); schema != "information_schema" {
-		if b.seen == nil {
-			b.seen = map[string]bool{}
-		}
-		b.seen[schema+"."+t.Name.Name] = true
+		b.see(schema, t.Name.Name)
 	}
 	return true
 }
+
+// maskingPolicies is a table that servers have only with a component. mysqldump asks for it, and takes for an error if
+// the account may not read it, but not if there is none: a keyspace has no policies of its own.
+const maskingPolicies = "column_masking_policy"
 
 // newInst describes one use of a table.
 func (b *builder) newInst(ref *parse.TableRef) (*inst, error) {
@@ -149,6 +155,9 @@ func (b *builder) newInst(ref *parse.TableRef) (*inst, error) {
 		i.schema = ""
 	}
 	if b.system(ref.Table) {
+		if strings.EqualFold(ref.Table.Name.Name, maskingPolicies) {
+			return nil, errcode.New(errcode.NoSuchTable, "performance_schema", maskingPolicies)
+		}
 		i.kind = instSystem
 		return i, nil
 	}

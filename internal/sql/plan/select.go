@@ -62,6 +62,9 @@ func (m *merger) plan(root Op, way, reason string) *Plan {
 
 // route compiles the text for the shards, with the hidden expressions.
 func (m *merger) route() *Route {
+	if m.v.dest.Kind == DestHeads {
+		m.b.keepNames(m.ed, m.sel)
+	}
 	for _, t := range m.hidden {
 		m.ed.insert(m.sel.ItemsEnd, ", ")
 		m.ed.put(parse.Span{Start: m.sel.ItemsEnd, End: m.sel.ItemsEnd}, t.pieces...)

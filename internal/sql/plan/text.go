@@ -16,10 +16,11 @@ type Text struct {
 type pieceKind uint8
 
 const (
-	pieceFixed  pieceKind = iota // the same for every statement of the shape
-	pieceSlot                    // the text of a slot
-	pieceList                    // the members of the IN list that belong to the shard
-	pieceWeight                  // a hidden sort key: WEIGHT_STRING(fixed) or, for enumerations of MariaDB, fixed+0
+	pieceFixed   pieceKind = iota // the same for every statement of the shape
+	pieceSlot                     // the text of a slot
+	pieceList                     // the members of the IN list that belong to the shard
+	pieceSchemas                  // the databases that the shard tells of
+	pieceWeight                   // a hidden sort key: WEIGHT_STRING(fixed) or, for enumerations of MariaDB, fixed+0
 )
 
 type piece struct {
@@ -34,6 +35,8 @@ type Filling struct {
 	Src   []byte
 	Slots []parse.Slot
 	List  []int  // indexes of the list's members to write; nil writes all
+	Own   string // the keyspace that the shard tells of; "" for none that the client may see
+	First bool   // the shard also tells of the system's databases
 	Plus  uint64 // bit n: the n-th hidden sort key as expr+0
 }
 
@@ -53,6 +56,11 @@ func (t *Text) Fill(dst []byte, f Filling) []byte {
 			dst = append(dst, f.Src[f.Slots[p.slot].Start:f.Slots[p.slot].End]...)
 		case pieceList:
 			dst = p.appendList(dst, f)
+		case pieceSchemas:
+			dst = append(dst, quoteText(f.Own)...)
+			if f.First {
+				dst = append(dst, ", "+systemSchemas...)
+			}
 		case pieceWeight:
 			dst = p.appendWeight(dst, f)
 		}
@@ -110,6 +118,8 @@ func (t *Text) String() string {
 			out = append(out, '?')
 		case pieceList:
 			out = append(out, "::list"...)
+		case pieceSchemas:
+			out = append(out, "::own"...)
 		case pieceWeight:
 			out = append(out, "WEIGHT_STRING("+p.texts[0].String()+")"...)
 		}
