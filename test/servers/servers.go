@@ -149,7 +149,7 @@ func FreePort(t testing.TB) int {
 	const n = lastPort - firstPort + 1
 	for i := range n {
 		port := firstPort + (os.Getpid()*97+i)%n
-		lock, ok := ports.Reserve(port)
+		lock, ok := ports.ReserveUnclaimed(port)
 		if !ok {
 			continue
 		}
