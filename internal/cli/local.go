@@ -47,7 +47,10 @@ func (a *App) upCommand() *cobra.Command {
 and two replicas each, one control node, one gateway, embedded etcd. Everything listens on 127.0.0.1 only; log in as root
 without password. Started again on the same directory it continues with the data that is there.
 
-Without --detach it stays in the foreground and ends the cluster on Ctrl-C.`,
+Without --detach it stays in the foreground, starts processes again that end, and ends the cluster on Ctrl-C. With --detach
+nobody looks after the processes: ` + "`pelorus local ps` shows those that ended, and `pelorus up`" + ` or
+` + "`pelorus local restart NAME`" + ` starts them again. Agents restart their servers in both cases. A start that fails or is interrupted
+ends what it has started; the data stays, and the next start continues with it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := f.options(cmd)
 			if err != nil {
@@ -79,77 +82,114 @@ Without --detach it stays in the foreground and ends the cluster on Ctrl-C.`,
 // that `up` continues with any cluster that is there.
 func (f *upFlags) options(cmd *cobra.Command) (devcluster.Options, error) {
 	changed := cmd.Flags().Changed
-	o := devcluster.Options{Dir: f.dir, Mysqld: f.mysqld, Etcd: f.etcd, Binaries: map[string]string{}}
-	for _, p := range []struct {
-		flag string
-		port int
-	}{{"gateway-port", f.gatewayPort}, {"control-port", f.controlPort}} {
-		if p.port < 0 || p.port > 65535 {
-			return o, fmt.Errorf("--%s %d: a port is a number up to 65535, or 0 for any free one", p.flag, p.port)
-		}
+	o := devcluster.Options{Dir: f.dir, Mysqld: f.mysqld, Etcd: f.etcd}
+	if f.dir == "" {
+		return o, errors.New("--dir names no directory")
 	}
 	if f.mysqld != "" {
 		if _, err := program(f.mysqld); err != nil {
 			return o, fmt.Errorf("--mysqld: %w", err)
 		}
 	}
-	if changed("gateway-port") {
-		o.GatewayPort = &f.gatewayPort
+	for _, url := range f.etcd {
+		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+			return o, fmt.Errorf("--etcd %s: an endpoint is a URL such as http://127.0.0.1:2379", url)
+		}
 	}
-	if changed("control-port") {
-		o.ControlPort = &f.controlPort
+	if err := f.ports(changed, &o); err != nil {
+		return o, err
 	}
+	if err := f.binaries(&o); err != nil {
+		return o, err
+	}
+	if err := f.shape(changed, &o); err != nil {
+		return o, err
+	}
+	// What was said is checked at once, with the default for the rest, so that nonsense is wrong usage also where a cluster is there.
+	spec := devcluster.DefaultSpec()
+	if o.Spec != nil {
+		spec = *o.Spec
+	}
+	if changed("flavor") {
+		o.Flavor, spec.Flavor = f.flavor, f.flavor
+	}
+	if changed("cells") {
+		o.Cells, spec.Cells = f.cells, f.cells
+	}
+	if err := spec.Validate(); err != nil {
+		return o, err
+	}
+	return o, spec.CheckFiles()
+}
+
+func (f *upFlags) ports(changed func(string) bool, o *devcluster.Options) error {
+	for _, p := range []struct {
+		flag string
+		port *int
+		out  **int
+	}{{"gateway-port", &f.gatewayPort, &o.GatewayPort}, {"control-port", &f.controlPort, &o.ControlPort}} {
+		if *p.port < 0 || *p.port > 65535 {
+			return fmt.Errorf("--%s %d: a port is a number up to 65535, or 0 for any free one", p.flag, *p.port)
+		}
+		if changed(p.flag) {
+			*p.out = p.port
+		}
+	}
+	if f.gatewayPort == f.controlPort && f.gatewayPort != 0 {
+		return fmt.Errorf("--gateway-port and --control-port are both %d: choose two", f.gatewayPort)
+	}
+	return nil
+}
+
+func (f *upFlags) binaries(o *devcluster.Options) error {
+	o.Binaries = map[string]string{}
 	roles := []string{devcluster.RoleTopo, devcluster.RoleControl, devcluster.RoleGateway, devcluster.RoleTablet}
 	for _, b := range f.bins {
 		role, path, ok := strings.Cut(b, "=")
 		if !ok || !slices.Contains(roles, role) {
-			return o, fmt.Errorf("--bin %s: want ROLE=PATH with a role of %s", b, strings.Join(roles, ", "))
+			return fmt.Errorf("--bin %s: want ROLE=PATH with a role of %s", b, strings.Join(roles, ", "))
 		}
 		path, err := program(path)
 		if err != nil {
-			return o, fmt.Errorf("--bin %s: %w", b, err)
+			return fmt.Errorf("--bin %s: %w", b, err)
 		}
 		o.Binaries[role] = path
 	}
+	return nil
+}
+
+// shape sets the spec if any flag describes one.
+func (f *upFlags) shape(changed func(string) bool, o *devcluster.Options) error {
 	short := []string{"keyspace", "shards", "replicas", "schema", "vschema"}
 	anyShort := slices.ContainsFunc(short, changed)
-	if f.config != "" && anyShort {
-		return o, fmt.Errorf("--config describes the keyspaces: it goes without --%s", strings.Join(short, ", --"))
+	switch {
+	case changed("config") && anyShort:
+		return fmt.Errorf("--config describes the keyspaces: it goes without --%s", strings.Join(short, ", --"))
+	case changed("config"):
+		spec, err := devcluster.LoadSpec(f.config)
+		o.Spec = &spec
+		return err
+	case !anyShort:
+		return nil
 	}
-	if f.config == "" && !anyShort && !changed("cells") && !changed("flavor") {
-		return o, nil
+	k := devcluster.Keyspace{Name: f.keyspace, Shards: f.shards, Replicas: &f.replicas}
+	for _, file := range []struct {
+		in  string
+		out *string
+	}{{f.schema, &k.Schema}, {f.vschema, &k.VSchema}} {
+		if file.in == "" {
+			continue
+		}
+		path, err := readableFile(file.in)
+		if err != nil {
+			return err
+		}
+		*file.out = path
 	}
 	spec := devcluster.DefaultSpec()
-	if f.config != "" {
-		var err error
-		if spec, err = devcluster.LoadSpec(f.config); err != nil {
-			return o, err
-		}
-	} else {
-		k := devcluster.Keyspace{Name: f.keyspace, Shards: f.shards, Replicas: &f.replicas}
-		for _, file := range []struct {
-			in  string
-			out *string
-		}{{f.schema, &k.Schema}, {f.vschema, &k.VSchema}} {
-			if file.in == "" {
-				continue
-			}
-			path, err := readableFile(file.in)
-			if err != nil {
-				return o, err
-			}
-			*file.out = path
-		}
-		spec.Keyspaces = []devcluster.Keyspace{k}
-	}
-	if changed("cells") {
-		spec.Cells = f.cells
-	}
-	if changed("flavor") {
-		spec.Flavor = f.flavor
-	}
+	spec.Keyspaces = []devcluster.Keyspace{k}
 	o.Spec = &spec
-	return o, spec.Validate()
+	return nil
 }
 
 func (a *App) up(ctx context.Context, o devcluster.Options, detach bool) error {
@@ -163,11 +203,10 @@ func (a *App) up(ctx context.Context, o devcluster.Options, detach bool) error {
 		return nil
 	}
 	fmt.Fprintln(a.out, "\nCtrl-C ends the cluster; its data stays.")
-	c.Wait(ctx, func(name string) {
-		fmt.Fprintf(a.out, "%s has ended; its log is in %s/logs; `pelorus local restart %s` starts it again\n", name, c.Dir, name)
-	})
+	c.Supervise(ctx, func(text string) { fmt.Fprintln(a.out, text) })
 	if ctx.Err() == nil {
-		return nil // somebody else has ended the cluster
+		fmt.Fprintln(a.out, "another command has ended the cluster")
+		return nil
 	}
 	fmt.Fprintln(a.out, "\nending the cluster ...")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
@@ -298,7 +337,7 @@ func localError(err error) error {
 		return nil
 	case errors.Is(err, devcluster.ErrBusy), errors.Is(err, devcluster.ErrOtherShape), errors.Is(err, devcluster.ErrNoCluster), errors.Is(err, devcluster.ErrPortTaken):
 		return &codedError{code: exitRefused, err: err}
-	case errors.Is(err, devcluster.ErrUnknown):
+	case errors.Is(err, devcluster.ErrUnknown), errors.Is(err, devcluster.ErrWrongServer):
 		return &codedError{code: exitUsage, err: err}
 	}
 	return err

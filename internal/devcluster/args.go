@@ -19,7 +19,7 @@ func (d *directory) args(p *process) []string {
 	switch p.Role {
 	case RoleTopo:
 		return []string{
-			"--data-dir=" + filepath.Join(d.path, "topo"), fmt.Sprintf("--client-port=%d", p.Port), fmt.Sprintf("--peer-port=%d", p.SidePort),
+			"--data-dir=" + filepath.Join(d.path, topoDir), fmt.Sprintf("--client-port=%d", p.Port), fmt.Sprintf("--peer-port=%d", p.SidePort),
 		}
 	case RoleControl:
 		return append(etcd, fmt.Sprintf("--listen=127.0.0.1:%d", p.Port), "--name="+p.Name)

@@ -82,7 +82,7 @@ func TestPlan(t *testing.T) {
 	spec.Cells = []string{"a", "b"}
 	spec.Keyspaces[0].Rdonly = 1
 	s := &state{Spec: spec}
-	p := newAllocator(s)
+	p := newAllocator(filepath.Join(t.TempDir(), stateFile), s)
 	defer p.close()
 	zero := 0
 	if err := planTopo(p, s); err != nil {
@@ -129,7 +129,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPortsAreNotSharedByTwoCommands(t *testing.T) {
-	a, b := newAllocator(&state{}), newAllocator(&state{})
+	a, b := newAllocator("/none", nil), newAllocator("/none", nil)
 	defer a.close()
 	defer b.close()
 	x, err := a.any()
@@ -325,5 +325,76 @@ func TestArgsCoverEveryRole(t *testing.T) {
 		if role != RoleTopo && (!slices.Contains(args, "--etcd=http://e:1,http://f:1") || !slices.Contains(args, "--etcd-prefix=/p")) {
 			t.Errorf("%s does not learn where etcd is: %v", role, args)
 		}
+	}
+}
+
+func TestPause(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := &pause{since: now}
+	var got []time.Duration
+	// It dies at once, again and again; then it lasts for a while and dies once more.
+	for _, lasts := range []time.Duration{0, 0, 0, 0, 0, 0, 0, steady, steady / 2} {
+		p.runs(now)
+		now = now.Add(lasts)
+		if !p.ended(now) {
+			t.Error("an end is no news")
+		}
+		if p.ended(now.Add(time.Second)) {
+			t.Error("the same end is news twice")
+		}
+		got = append(got, p.length)
+		now = p.until
+	}
+	const s = time.Second
+	if d := cmp.Diff([]time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s, s, 2 * s}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestCheckSpace(t *testing.T) {
+	const need = topoBytes + 3*tabletBytes
+	if err := checkSpace("/d", need, 3); err != nil {
+		t.Error(err)
+	}
+	if err := checkSpace("/d", need-1, 3); err == nil || !strings.Contains(err.Error(), "--replicas") {
+		t.Errorf("too little space: %v", err)
+	}
+}
+
+func TestAlreadyDone(t *testing.T) {
+	for text, want := range map[string]bool{
+		"invalid_argument: CREATE TABLE t (id INT): mysql error 1050 (42S01): Table 't' already exists": true,
+		"invalid_argument: INSERT INTO t VALUES (1): mysql error 1062 (23000): Duplicate entry":         true,
+		"invalid_argument: CREATE TABL t: mysql error 1064 (42000): You have an error":                  false,
+		"unavailable: the agent does not answer; port 1050 ":                                            false,
+	} {
+		if alreadyDone(text) != want {
+			t.Errorf("%s: want %v", text, want)
+		}
+	}
+}
+
+// TestPurgeKeepsWhatIsNotOurs gives the cluster a directory that somebody uses for more.
+func TestPurgeKeepsWhatIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	mine := filepath.Join(dir, "cluster.yaml")
+	if err := os.WriteFile(mine, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := openDir(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.state = &state{Format: stateFormat, Spec: DefaultSpec()}
+	if err := d.save(); err != nil {
+		t.Fatal(err)
+	}
+	d.close()
+	if err := Down(t.Context(), DownOptions{Dir: dir, Purge: true}, new(bytes.Buffer)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "cluster.yaml" {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ import (
 // DownOptions are what `down` was told.
 type DownOptions struct {
 	Dir string
-	// Purge removes the directory with all data.
+	// Purge removes the cluster's files with all data, and the directory if nothing else is in it.
 	Purge bool
 }
 
@@ -43,6 +44,13 @@ func (d *directory) down(ctx context.Context, purge bool, w io.Writer) error {
 		}
 	}
 	began := time.Now()
+	if d.state != nil {
+		// Said first, so that `up` in a foreground somewhere starts nothing again.
+		d.state.Stopped = true
+		if err := d.save(); err != nil {
+			return err
+		}
+	}
 	n, err := d.stopAll(ctx)
 	if err != nil {
 		return err
@@ -52,13 +60,41 @@ func (d *directory) down(ctx context.Context, purge bool, w io.Writer) error {
 		return nil
 	}
 	if err := d.forgetTopology(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w; if that etcd is gone for good, remove %s by hand", err, d.path)
 	}
-	if err := os.RemoveAll(d.path); err != nil {
-		return fmt.Errorf("remove the cluster's directory: %w", err)
+	left, err := d.remove()
+	if err != nil {
+		return fmt.Errorf("remove the cluster's files: %w", err)
+	}
+	if left {
+		fmt.Fprintf(w, "the cluster's files in %s removed; what else is there stays\n", d.path)
+		return nil
 	}
 	fmt.Fprintf(w, "%s removed\n", d.path)
 	return nil
+}
+
+// remove removes all that is ours, and says whether anything else is left. The state goes last but for the lock, so that what was
+// interrupted can be done again.
+func (d *directory) remove() (left bool, err error) {
+	names := []string{tabletsDir, topoDir, logsDir, secretsFile, stateFile, lockFile}
+	unsaved, err := filepath.Glob(filepath.Join(d.path, stateTemp))
+	if err != nil {
+		return false, err
+	}
+	for _, path := range unsaved {
+		names = append(names, filepath.Base(path))
+	}
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(d.path, name)); err != nil {
+			return false, err
+		}
+	}
+	rest, err := os.ReadDir(d.path)
+	if err != nil || len(rest) > 0 {
+		return true, err
+	}
+	return false, os.Remove(d.path)
 }
 
 // stopAll ends everything and says how much that was.

@@ -54,7 +54,7 @@ func AddShards(ctx context.Context, dir, keyspace string, shards []string, repli
 			return fmt.Errorf("keyspace %s: %w", keyspace, ErrUnknown)
 		}
 		before := len(s.Processes)
-		p := newAllocator(s)
+		p := newAllocator(st.d.statePath(), s)
 		defer p.close()
 		for _, name := range shards {
 			if slices.Contains(s.shards(), keyspace+"/"+name) {
@@ -119,7 +119,7 @@ func AddTablet(ctx context.Context, dir, keyspace, shard, typ, cell string, w io
 			}
 		}
 		before := len(s.Processes)
-		p := newAllocator(s)
+		p := newAllocator(st.d.statePath(), s)
 		defer p.close()
 		if err := planTablet(s, p, keyspace, shard, cell, uid+1, typ); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -117,10 +118,21 @@ func (st *starter) load(ctx context.Context, api *api) error {
 		if slices.Contains(s.Loaded, k.Name) {
 			continue
 		}
-		if err := loadKeyspace(ctx, api, k); err != nil {
-			return err
+		if k.Schema != "" {
+			if err := st.loadSchema(ctx, api, k); err != nil {
+				return fmt.Errorf("apply %s to keyspace %s: %w", k.Schema, k.Name, err)
+			}
 		}
-		s.Loaded = append(s.Loaded, k.Name)
+		if k.VSchema != "" {
+			doc, err := readText(k.VSchema)
+			if err != nil {
+				return fmt.Errorf("vschema of keyspace %s: %w", k.Name, err)
+			}
+			if _, err := api.keyspaces.ApplyVSchema(ctx, connect.NewRequest(&controlv1.ApplyVSchemaRequest{Keyspace: &k.Name, Json: &doc})); err != nil {
+				return fmt.Errorf("apply vschema %s to keyspace %s: %w", k.VSchema, k.Name, err)
+			}
+		}
+		s.Loaded, s.Loading = append(s.Loaded, k.Name), nil
 		if err := st.d.save(); err != nil {
 			return err
 		}
@@ -128,33 +140,49 @@ func (st *starter) load(ctx context.Context, api *api) error {
 	return nil
 }
 
-func loadKeyspace(ctx context.Context, api *api, k Keyspace) error {
-	if k.Schema != "" {
-		sql, err := readText(k.Schema)
-		if err != nil {
-			return fmt.Errorf("schema of keyspace %s: %w", k.Name, err)
+// loadSchema runs the statements of a schema file one by one and keeps count, so that a start that was interrupted goes on where
+// it was. A statement that may have run before is taken as done where the server says that its work is there.
+func (st *starter) loadSchema(ctx context.Context, api *api, k Keyspace) error {
+	text, err := readText(k.Schema)
+	if err != nil {
+		return err
+	}
+	res, err := api.keyspaces.ApplySchema(ctx, connect.NewRequest(&controlv1.ApplySchemaRequest{Keyspace: &k.Name, Sql: &text, DryRun: proto.Bool(true)}))
+	if err != nil {
+		return err
+	}
+	s := st.d.state
+	again := s.Loading != nil && s.Loading.Keyspace == k.Name
+	if !again {
+		s.Loading = &loading{Keyspace: k.Name}
+	}
+	for i, sql := range res.Msg.GetStatements() {
+		if i < s.Loading.Done {
+			continue
+		}
+		s.Loading.Done = i
+		if err := st.d.save(); err != nil {
+			return err
 		}
 		res, err := api.keyspaces.ApplySchema(ctx, connect.NewRequest(&controlv1.ApplySchemaRequest{Keyspace: &k.Name, Sql: &sql}))
 		if err != nil {
-			return fmt.Errorf("apply %s to keyspace %s: %w", k.Schema, k.Name, err)
+			return err
 		}
 		for _, r := range res.Msg.GetResults() {
-			if r.GetError() != "" {
-				return fmt.Errorf("apply %s to shard %s/%s, after %d statements: %s", k.Schema, k.Name, r.GetShard(), r.GetStatementsDone(), r.GetError())
+			if r.GetError() != "" && !(again && alreadyDone(r.GetError())) {
+				return fmt.Errorf("statement %d on shard %s: %s", i+1, r.GetShard(), r.GetError())
 			}
 		}
-	}
-	if k.VSchema != "" {
-		doc, err := readText(k.VSchema)
-		if err != nil {
-			return fmt.Errorf("vschema of keyspace %s: %w", k.Name, err)
-		}
-		if _, err := api.keyspaces.ApplyVSchema(ctx, connect.NewRequest(&controlv1.ApplyVSchemaRequest{Keyspace: &k.Name, Json: &doc})); err != nil {
-			return fmt.Errorf("apply vschema %s to keyspace %s: %w", k.VSchema, k.Name, err)
-		}
+		again = false
 	}
 	return nil
 }
+
+// doneBefore are the errors of servers that say that a statement's work is there already: a database, table, column, key, row,
+// routine, trigger, view or event that exists, or one to drop that does not (MySQL's and MariaDB's numbers are the same).
+var doneBefore = regexp.MustCompile(`\bmysql error (1007|1008|1050|1051|1060|1061|1062|1091|1304|1305|1359|1360|1537|1539|1826) `)
+
+func alreadyDone(text string) bool { return doneBefore.MatchString(text) }
 
 func readText(path string) (string, error) {
 	st, err := os.Stat(path)

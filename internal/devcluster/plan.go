@@ -12,16 +12,19 @@ import (
 	"strconv"
 
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
+	"github.com/pelorusdb/pelorus/internal/devcluster/ports"
 )
 
 // Options are what `up` was told besides the spec.
 type Options struct {
 	Dir string
-	// Spec is nil for: what the directory holds, or the default.
-	Spec *Spec
+	// Spec is nil for: what the directory holds, or the default. Flavor and Cells win over it; empty means that nothing was said.
+	Spec   *Spec
+	Flavor string
+	Cells  []string
 	// Mysqld is the server program; empty means the one that is installed.
 	Mysqld string
-	// GatewayPort and ControlPort are those of the first of each; nil means the usual one, 0 any free one.
+	// GatewayPort and ControlPort are those of the first of each; nil means the one that it has, or the usual one, 0 any free one.
 	GatewayPort, ControlPort *int
 	// Etcd is an etcd that exists; empty means an embedded one.
 	Etcd []string
@@ -58,7 +61,7 @@ func chooseServer(ctx context.Context, flavor, path string) (string, string, err
 		return "", "", err
 	}
 	if flavor != FlavorAuto && flavor != b.Family {
-		return "", "", fmt.Errorf("%s is %s %s, but the flavor is to be %s", path, b.Family, b.Version, flavor)
+		return "", "", fmt.Errorf("%s is %s %s, but the cluster's flavor is to be %s: %w", path, b.Family, b.Version, flavor, ErrWrongServer)
 	}
 	return b.Family, path, nil
 }
@@ -69,14 +72,14 @@ func executable(path string) bool {
 }
 
 // plan makes the state of a new cluster: every process with its name and ports.
-func plan(ctx context.Context, o Options, spec Spec, ports *allocator, s *state) error {
+func plan(ctx context.Context, o Options, spec Spec, alloc *allocator, s *state) error {
 	var err error
 	s.Format, s.Spec, s.Etcd = stateFormat, spec, o.Etcd
 	if s.Flavor, s.Mysqld, err = chooseServer(ctx, spec.Flavor, o.Mysqld); err != nil {
 		return err
 	}
 	if len(o.Etcd) == 0 {
-		if err := planTopo(ports, s); err != nil {
+		if err := planTopo(alloc, s); err != nil {
 			return err
 		}
 	} else {
@@ -84,12 +87,12 @@ func plan(ctx context.Context, o Options, spec Spec, ports *allocator, s *state)
 		sum := sha256.Sum256([]byte(o.Dir))
 		s.Prefix = "/pelorus-" + hex.EncodeToString(sum[:4])
 	}
-	if err := planDoors(o, spec, ports, s); err != nil {
+	if err := planDoors(o, spec, alloc, s); err != nil {
 		return err
 	}
 	for _, k := range spec.Keyspaces {
 		for _, shard := range k.Shards {
-			if err := planShard(s, ports, k, shard); err != nil {
+			if err := planShard(s, alloc, k, shard); err != nil {
 				return err
 			}
 		}
@@ -97,12 +100,12 @@ func plan(ctx context.Context, o Options, spec Spec, ports *allocator, s *state)
 	return nil
 }
 
-func planTopo(ports *allocator, s *state) error {
-	client, err := ports.prefer(defaultTopoPort)
+func planTopo(alloc *allocator, s *state) error {
+	client, err := alloc.prefer(defaultTopoPort)
 	if err != nil {
 		return err
 	}
-	peer, err := ports.prefer(defaultTopoPeerPort)
+	peer, err := alloc.prefer(defaultTopoPeerPort)
 	if err != nil {
 		return err
 	}
@@ -111,22 +114,22 @@ func planTopo(ports *allocator, s *state) error {
 }
 
 // planDoors plans control nodes and gateways. The first of each has the usual port, or the one asked for.
-func planDoors(o Options, spec Spec, ports *allocator, s *state) error {
+func planDoors(o Options, spec Spec, alloc *allocator, s *state) error {
 	for i := range spec.Controls {
-		port, err := doorPort(ports, i, o.ControlPort, defaultControlPort, "--control-port")
+		port, err := doorPort(alloc, i, o.ControlPort, defaultControlPort, "--control-port")
 		if err != nil {
 			return err
 		}
 		s.Processes = append(s.Processes, &process{Name: fmt.Sprintf("%s-%d", RoleControl, i+1), Role: RoleControl, Cell: spec.Cells[i%len(spec.Cells)], Port: port})
 	}
 	for i := range spec.Gateways {
-		port, err := doorPort(ports, i, o.GatewayPort, defaultGatewayPort, "--gateway-port")
+		port, err := doorPort(alloc, i, o.GatewayPort, defaultGatewayPort, "--gateway-port")
 		if err != nil {
 			return err
 		}
-		side := ports.any
+		side := alloc.any
 		if i == 0 {
-			side = func() (int, error) { return ports.prefer(defaultGatewayHTTP) }
+			side = func() (int, error) { return alloc.prefer(defaultGatewayHTTP) }
 		}
 		http, err := side()
 		if err != nil {
@@ -139,19 +142,19 @@ func planDoors(o Options, spec Spec, ports *allocator, s *state) error {
 	return nil
 }
 
-func doorPort(ports *allocator, i int, asked *int, usual int, flag string) (int, error) {
+func doorPort(alloc *allocator, i int, asked *int, usual int, flag string) (int, error) {
 	if i > 0 {
-		return ports.any()
+		return alloc.any()
 	}
 	if asked != nil {
 		usual = *asked
 	}
-	return ports.wanted(usual, flag)
+	return alloc.wanted(usual, flag)
 }
 
 // planShard plans the tablets of one shard. Their numbers begin at a multiple of a hundred, so that zone1-203 is the
 // third tablet of the second shard.
-func planShard(s *state, ports *allocator, k Keyspace, shard string) error {
+func planShard(s *state, alloc *allocator, k Keyspace, shard string) error {
 	base := 0
 	for _, p := range s.byRole(RoleTablet) {
 		_, uid := splitAlias(p.Tablet)
@@ -164,19 +167,19 @@ func planShard(s *state, ports *allocator, k Keyspace, shard string) error {
 			typ = "rdonly"
 		}
 		cell := s.Spec.Cells[i%len(s.Spec.Cells)]
-		if err := planTablet(s, ports, k.Name, shard, cell, (base+1)*100+i+1, typ); err != nil {
+		if err := planTablet(s, alloc, k.Name, shard, cell, (base+1)*100+i+1, typ); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func planTablet(s *state, ports *allocator, keyspace, shard, cell string, uid int, typ string) error {
-	agent, err := ports.any()
+func planTablet(s *state, alloc *allocator, keyspace, shard, cell string, uid int, typ string) error {
+	agent, err := alloc.any()
 	if err != nil {
 		return err
 	}
-	server, err := ports.any()
+	server, err := alloc.any()
 	if err != nil {
 		return err
 	}
@@ -200,39 +203,75 @@ func splitAlias(alias string) (cell string, uid int) {
 	return alias[:i], uid
 }
 
-// adapt changes the state of a cluster that exists by what may change: programs. What else was asked for must be what
-// the cluster is.
-func adapt(ctx context.Context, o Options, s *state) error {
-	if o.Spec != nil && !sameSpec(*o.Spec, s.Spec) {
+// adapt changes the state of a cluster that exists by what may change: programs, and the ports of what does not run. What else
+// was asked for must be what the cluster is.
+func adapt(ctx context.Context, o Options, s *state, alloc *allocator, running found) error {
+	if o.Spec != nil && !sameSpec(*o.Spec, s.Spec) || len(o.Cells) > 0 && !slices.Equal(o.Cells, s.Spec.Cells) {
 		return fmt.Errorf("%s holds a cluster of another shape (see `pelorus local ps`): start it without saying the shape, grow it with `pelorus local add-shards`, or remove it with `pelorus down --purge`: %w", o.Dir, ErrOtherShape)
 	}
+	flavor := o.Flavor
+	if flavor == "" && o.Spec != nil {
+		flavor = o.Spec.Flavor
+	}
+	if flavor != "" && flavor != FlavorAuto && flavor != s.Flavor {
+		return fmt.Errorf("the cluster in %s has servers of the flavor %s, whose data %s cannot read: choose another --dir: %w", o.Dir, s.Flavor, flavor, ErrOtherShape)
+	}
 	for _, want := range []struct {
-		port *int
-		role string
-	}{{o.GatewayPort, RoleGateway}, {o.ControlPort, RoleControl}} {
-		have := s.byRole(want.role)
-		if want.port != nil && *want.port != 0 && len(have) > 0 && have[0].Port != *want.port {
-			return fmt.Errorf("the cluster in %s has its %s on port %d, which stays for its life: %w", o.Dir, want.role, have[0].Port, ErrOtherShape)
+		port       *int
+		role, flag string
+	}{{o.GatewayPort, RoleGateway, "--gateway-port"}, {o.ControlPort, RoleControl, "--control-port"}} {
+		if err := adaptPort(want.port, s.byRole(want.role), want.flag, alloc, running); err != nil {
+			return err
 		}
 	}
 	if len(o.Etcd) > 0 && !slices.Equal(o.Etcd, s.Etcd) {
 		return fmt.Errorf("the cluster in %s lives in another etcd: %w", o.Dir, ErrOtherShape)
 	}
-	if o.Mysqld != "" {
-		flavor, path, err := chooseServer(ctx, s.Flavor, o.Mysqld)
-		if err != nil {
+	path := o.Mysqld
+	if path == "" && !executable(s.Mysqld) {
+		return fmt.Errorf("%s, the server program of the cluster in %s, is not there any more: name one of the flavor %s with --mysqld", s.Mysqld, o.Dir, s.Flavor)
+	}
+	if path != "" {
+		var err error
+		if s.Flavor, s.Mysqld, err = chooseServer(ctx, s.Flavor, path); err != nil {
 			return err
 		}
-		s.Flavor, s.Mysqld = flavor, path
 	}
 	return nil
 }
 
+// adaptPort gives the first process of a role the port that was asked for.
+func adaptPort(port *int, have []*process, flag string, alloc *allocator, running found) error {
+	if port == nil || len(have) == 0 || have[0].Port == *port {
+		return nil
+	}
+	p := have[0]
+	if _, ok := running[p.Name]; ok {
+		if *port == 0 {
+			return nil
+		}
+		return fmt.Errorf("%s runs on port %d: end the cluster with `pelorus down` before it gets another one: %w", p.Name, p.Port, ErrOtherShape)
+	}
+	if *port == 0 {
+		if lock, ok := ports.Reserve(p.Port); ok { // any will do: that of the last time does
+			alloc.keep(p.Port, lock)
+			return nil
+		}
+	}
+	var err error
+	p.Port, err = alloc.wanted(*port, flag)
+	return err
+}
+
+// ErrWrongServer says that a server program is not of the flavor that was asked for.
+var ErrWrongServer = errors.New("wrong server program")
+
 // ErrOtherShape says that what was asked for and what the directory holds do not fit.
 var ErrOtherShape = errors.New("not the cluster that is there")
 
+// sameSpec compares shapes. Flavors are not of them: auto may have become any.
 func sameSpec(a, b Spec) bool {
-	if (a.Flavor != b.Flavor && a.Flavor != FlavorAuto && b.Flavor != FlavorAuto) || !slices.Equal(a.Cells, b.Cells) || a.Gateways != b.Gateways || a.Controls != b.Controls {
+	if !slices.Equal(a.Cells, b.Cells) || a.Gateways != b.Gateways || a.Controls != b.Controls {
 		return false
 	}
 	return slices.EqualFunc(a.Keyspaces, b.Keyspaces, func(x, y Keyspace) bool {

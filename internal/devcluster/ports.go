@@ -3,6 +3,10 @@ package devcluster
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/devcluster/ports"
 )
@@ -10,16 +14,25 @@ import (
 // Ports that are nobody's choice come from here: below 32768, where the kernel takes the ports of clients from.
 const firstPort, lastPort = 16000, 22999
 
+// ErrPortTaken says that a port that is needed is in use.
+var ErrPortTaken = errors.New("port taken")
+
 // allocator hands out ports of 127.0.0.1 that are free now, and keeps two commands that run at the same time from taking the same one:
-// each port is locked until the command ends and its process listens.
+// each port is locked until the command ends and its process listens. Ports that nobody asked for stay the directory's own also
+// while its processes are stopped (see ports.Lock.Claim); one that somebody asked for is whoever's comes first.
 type allocator struct {
+	owner string // the file of the state
 	taken map[int]bool
-	locks []*ports.Lock
+	locks map[int]*ports.Lock
 	next  int
 }
 
-func newAllocator(s *state) *allocator {
-	p := &allocator{taken: map[int]bool{}, next: firstPort}
+// newAllocator makes the allocator of a cluster that may not have a state yet.
+func newAllocator(owner string, s *state) *allocator {
+	p := &allocator{owner: owner, taken: map[int]bool{}, locks: map[int]*ports.Lock{}, next: firstPort}
+	if s == nil {
+		return p
+	}
 	for _, proc := range s.Processes {
 		p.taken[proc.Port] = true
 		p.taken[proc.SidePort] = true
@@ -36,7 +49,7 @@ func (p *allocator) close() {
 // any returns a free port.
 func (p *allocator) any() (int, error) {
 	for ; p.next <= lastPort; p.next++ {
-		if p.take(p.next) {
+		if p.claim(p.next) {
 			p.next++
 			return p.next - 1, nil
 		}
@@ -46,7 +59,7 @@ func (p *allocator) any() (int, error) {
 
 // prefer returns the usual port if it is free, else any.
 func (p *allocator) prefer(usual int) (int, error) {
-	if p.take(usual) {
+	if p.claim(usual) {
 		return usual, nil
 	}
 	return p.any()
@@ -60,24 +73,97 @@ func (p *allocator) wanted(port int, flag string) (int, error) {
 	if port < 1 || port > 65535 {
 		return 0, fmt.Errorf("port %d is not between 1 and 65535", port)
 	}
-	if !p.take(port) {
-		return 0, fmt.Errorf("port %d of 127.0.0.1 is in use by another program or cluster: choose another one with %s, or 0 for any: %w", port, flag, ErrPortTaken)
+	lock, ok := (*ports.Lock)(nil), false
+	if !p.taken[port] {
+		lock, ok = ports.Reserve(port)
 	}
+	if !ok {
+		return 0, fmt.Errorf("port %d of 127.0.0.1 is in use by %s: choose another one with %s, or 0 for any: %w", port, holder(port), flag, ErrPortTaken)
+	}
+	p.keep(port, lock)
 	return port, nil
 }
 
-// ErrPortTaken says that a port that was asked for is in use.
-var ErrPortTaken = errors.New("port taken")
-
-func (p *allocator) take(port int) bool {
+// claim takes a port for good if it is free and nobody else's.
+func (p *allocator) claim(port int) bool {
 	if p.taken[port] {
 		return false
 	}
-	lock, ok := ports.Reserve(port)
+	lock, ok := ports.ReserveUnclaimed(port)
 	if !ok {
 		return false
 	}
-	p.taken[port] = true
-	p.locks = append(p.locks, lock)
+	if lock.Claim(p.owner) != nil {
+		lock.Close()
+		return false
+	}
+	p.keep(port, lock)
 	return true
+}
+
+func (p *allocator) keep(port int, lock *ports.Lock) {
+	p.taken[port] = true
+	p.locks[port] = lock
+}
+
+// hold makes sure that the ports of a cluster's processes that are about to start are free, and keeps other commands from
+// taking them meanwhile. A gateway's HTTP port, which nobody depends on, is planned anew where it is not.
+func (p *allocator) hold(s *state, running found) error {
+	for _, proc := range s.Processes {
+		_, runs := running[proc.Name]
+		sideRuns, side := runs, proc.Name
+		if proc.Role == RoleTablet {
+			side = RoleMysqld + "-" + proc.Tablet
+			_, sideRuns = running[side]
+		}
+		for _, need := range []struct {
+			port  int
+			whose string
+			runs  bool
+		}{{proc.Port, proc.Name, runs}, {proc.SidePort, side, sideRuns}} {
+			if need.port == 0 || need.runs || p.locks[need.port] != nil {
+				continue
+			}
+			if lock, ok := ports.Reserve(need.port); ok {
+				p.keep(need.port, lock)
+				continue
+			}
+			if proc.Role != RoleGateway || need.port != proc.SidePort {
+				return fmt.Errorf("port %d of 127.0.0.1, which %s needs, is in use by %s: end that first%s: %w",
+					need.port, need.whose, holder(need.port), otherPort(proc), ErrPortTaken)
+			}
+			var err error
+			if proc.SidePort, err = p.any(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// otherPort says how a process comes by another port, if it may.
+func otherPort(p *process) string {
+	switch p.Name {
+	case RoleGateway + "-1":
+		return ", or choose another port with --gateway-port"
+	case RoleControl + "-1":
+		return ", or choose another port with --control-port"
+	}
+	return ""
+}
+
+// holder says in words who listens on a port.
+func holder(port int) string {
+	pid := ports.Listener(port)
+	if pid == 0 {
+		return "another program or a cluster that starts at this moment"
+	}
+	if dir, name := clusterOf(pid); name != "" {
+		return fmt.Sprintf("%s (pid %d) of the cluster in %s", name, pid, dir)
+	}
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(b)), pid)
 }

@@ -77,6 +77,21 @@ func identify(pid int, dir string) string {
 	return ""
 }
 
+// clusterOf says which process of which directory a pid is; "" for any other.
+func clusterOf(pid int) (dir, name string) {
+	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+	if err != nil {
+		return "", ""
+	}
+	for _, v := range bytes.Split(environ, []byte{0}) {
+		if tag, ok := bytes.CutPrefix(v, []byte(tagVariable+"=")); ok {
+			dir := string(tag[:max(0, bytes.LastIndexByte(tag, ':'))])
+			return dir, identify(pid, dir)
+		}
+	}
+	return "", ""
+}
+
 // serverOf says to which tablet's server a command line belongs, or "": a mysqld or mariadbd (possibly behind a loader) that was given
 // an options file or a data directory below the tablet's directory.
 func serverOf(args [][]byte, dir string) string {
@@ -87,7 +102,7 @@ func serverOf(args [][]byte, dir string) string {
 			server = true
 		}
 		for _, option := range []string{"--defaults-file=", "--datadir="} {
-			rest, ok := bytes.CutPrefix(a, []byte(option+filepath.Join(dir, "tablets")+"/"))
+			rest, ok := bytes.CutPrefix(a, []byte(option+filepath.Join(dir, tabletsDir)+"/"))
 			if ok && server {
 				alias, _, _ := strings.Cut(string(rest), "/")
 				return alias

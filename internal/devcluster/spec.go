@@ -1,8 +1,9 @@
 // Package devcluster runs a whole cluster on this machine: etcd, control, gateways, an agent and a real server for every tablet,
 // each its own process, all of them described by one directory. `pelorus up`, `down` and `local` are its commands.
 //
-// It is for development, demonstrations and tests. It listens on 127.0.0.1 only, it is not a process supervisor (what dies
-// stays dead until the next `up`), and it never signals a process that it cannot prove to be one of this directory.
+// It is for development, demonstrations and tests. It listens on 127.0.0.1 only. Only `up` in the foreground starts again what dies
+// (Supervise); behind --detach nobody does until the next `up` or `local restart`. It never signals a process that it cannot prove
+// to be one of this directory, and removes no file that is not its own.
 package devcluster
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
+	"github.com/pelorusdb/pelorus/internal/sql/vschema"
 	"github.com/pelorusdb/pelorus/internal/topo"
 )
 
@@ -103,7 +105,11 @@ func LoadSpec(path string) (Spec, error) {
 	if err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", path, err)
 	}
-	base := filepath.Dir(path)
+	// Absolute, because the state keeps them and the next command may run elsewhere.
+	base, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return Spec{}, fmt.Errorf("find the directory of %s: %w", path, err)
+	}
 	for i := range spec.Keyspaces {
 		k := &spec.Keyspaces[i]
 		for _, file := range []*string{&k.Schema, &k.VSchema} {
@@ -183,6 +189,29 @@ func (k Keyspace) validate() error {
 		return fmt.Errorf("keyspace %s: %w", k.Name, err)
 	}
 	return checkRanges(k.Name, k.Shards)
+}
+
+// CheckFiles says what is wrong with the schema and vschema files, as far as that can be seen without servers. They have to be
+// there for as long as they have not been applied.
+func (s *Spec) CheckFiles() error {
+	for _, k := range s.Keyspaces {
+		if k.Schema != "" {
+			if _, err := readText(k.Schema); err != nil {
+				return fmt.Errorf("schema of keyspace %s: %w", k.Name, err)
+			}
+		}
+		if k.VSchema == "" {
+			continue
+		}
+		doc, err := readText(k.VSchema)
+		if err != nil {
+			return fmt.Errorf("vschema of keyspace %s: %w", k.Name, err)
+		}
+		if _, err := vschema.Parse(doc); err != nil {
+			return fmt.Errorf("vschema of keyspace %s: %s: %w", k.Name, k.VSchema, err)
+		}
+	}
+	return nil
 }
 
 // checkRanges wants shards that cover all keyspace ids once.

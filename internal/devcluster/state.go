@@ -25,7 +25,11 @@ const (
 const (
 	stateFile   = "state.json"
 	lockFile    = "lock"
+	stateTemp   = ".state-*" // what a crash may leave of a save
 	secretsFile = "credentials.yaml"
+	logsDir     = "logs"
+	tabletsDir  = "tablets"
+	topoDir     = "topo"
 	stateFormat = 1
 )
 
@@ -64,15 +68,26 @@ type state struct {
 	// Etcd lists the endpoints of an etcd that is not ours; empty with an embedded one. Prefix is where our keys are.
 	Etcd   []string `json:"etcd,omitempty"`
 	Prefix string   `json:"prefix,omitempty"`
-	// Loaded lists keyspaces whose schema and vschema files were applied.
-	Loaded    []string   `json:"loaded,omitempty"`
+	// Loaded lists keyspaces whose schema and vschema files were applied; Loading is how far that has come for the present one.
+	Loaded  []string `json:"loaded,omitempty"`
+	Loading *loading `json:"loading,omitempty"`
+	// Stopped says that `down` has ended the cluster, so that nobody starts a part of it again.
+	Stopped   bool       `json:"stopped,omitempty"`
 	Processes []*process `json:"processes"`
+}
+
+// loading is a schema file that is being applied, statement by statement: Done of them have run on every shard, the next one may have
+// run on some.
+type loading struct {
+	Keyspace string `json:"keyspace"`
+	Done     int    `json:"done"`
 }
 
 // directory is a cluster's directory, held by this process.
 type directory struct {
 	path string
 	lock *os.File
+	made bool // by openDir
 
 	mu    sync.Mutex // guards state.json against concurrent saves
 	state *state
@@ -80,8 +95,11 @@ type directory struct {
 
 // openDir takes the directory's lock. The state is nil if there is none yet.
 func openDir(dir string, create bool) (*directory, error) {
+	made := false
 	if create {
-		if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o700); err != nil {
+		_, err := os.Stat(dir)
+		made = errors.Is(err, fs.ErrNotExist)
+		if err := os.MkdirAll(filepath.Join(dir, logsDir), 0o700); err != nil {
 			return nil, fmt.Errorf("make the cluster's directory: %w", err)
 		}
 	}
@@ -100,7 +118,7 @@ func openDir(dir string, create bool) (*directory, error) {
 		lock.Close()
 		return nil, fmt.Errorf("%s: %w", path, ErrBusy)
 	}
-	d := &directory{path: path, lock: lock}
+	d := &directory{path: path, lock: lock, made: made}
 	if d.state, err = readState(path); err != nil {
 		lock.Close()
 		return nil, err
@@ -155,7 +173,7 @@ func (d *directory) save() error {
 	if err != nil {
 		return fmt.Errorf("encode the cluster's state: %w", err)
 	}
-	f, err := os.CreateTemp(d.path, ".state-*")
+	f, err := os.CreateTemp(d.path, stateTemp)
 	if err != nil {
 		return fmt.Errorf("write the cluster's state: %w", err)
 	}
@@ -163,7 +181,7 @@ func (d *directory) save() error {
 	_, err = f.Write(append(b, '\n'))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(d.path, stateFile))
+		err = os.Rename(f.Name(), d.statePath())
 	}
 	if err != nil {
 		return fmt.Errorf("write the cluster's state: %w", err)
@@ -171,14 +189,32 @@ func (d *directory) save() error {
 	return nil
 }
 
+// discard removes what openDir and create have made where no cluster came of it.
+func (d *directory) discard() error {
+	for _, name := range []string{secretsFile, lockFile, logsDir} {
+		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("tidy up: %w", err)
+		}
+	}
+	if !d.made {
+		return nil
+	}
+	if err := os.Remove(d.path); err != nil {
+		return fmt.Errorf("tidy up: %w", err)
+	}
+	return nil
+}
+
 func (d *directory) close() { d.lock.Close() }
+
+func (d *directory) statePath() string { return filepath.Join(d.path, stateFile) }
 
 func (d *directory) credentials() string { return filepath.Join(d.path, secretsFile) }
 
-func (d *directory) log(p *process) string { return filepath.Join(d.path, "logs", p.Name+".log") }
+func (d *directory) log(p *process) string { return filepath.Join(d.path, logsDir, p.Name+".log") }
 
 // tabletDir is what the agent is given as its own.
-func (d *directory) tabletDir(alias string) string { return filepath.Join(d.path, "tablets", alias) }
+func (d *directory) tabletDir(alias string) string { return filepath.Join(d.path, tabletsDir, alias) }
 
 // byRole returns the processes of a role in their order.
 func (s *state) byRole(role string) []*process {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -12,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/pelorusdb/pelorus/internal/topo/credentials"
 )
 
 const (
@@ -23,8 +22,8 @@ const (
 	serversTime = 3 * time.Minute
 	// askStep is how often a condition is looked at that costs a request.
 	askStep = 50 * time.Millisecond
-	// watchStep is how often a cluster in the foreground is looked at.
-	watchStep = 500 * time.Millisecond
+	// abandonTime is how long the end of a start that failed may take.
+	abandonTime = 2 * time.Minute
 )
 
 // Cluster is a local cluster that has been started.
@@ -54,12 +53,16 @@ type starter struct {
 	say   func(format string, args ...any)
 	began time.Time
 
+	// idle says that nothing of the cluster ran when we began.
+	idle bool
+
 	mu   sync.Mutex
 	gone []exit
 }
 
 // Up starts what does not run of the cluster in the directory, makes it first if there is none, and returns when every shard answers
-// through the gateway. It tells of its progress on w. What was started stays when it fails, for another try or Down.
+// through the gateway. It tells of its progress on w. When it fails or ctx ends, and nothing ran before, it ends what it has started;
+// the data stays, for another try or Down.
 func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 	st := &starter{began: time.Now()}
 	var sayMu sync.Mutex
@@ -75,6 +78,7 @@ func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 	o.Dir = d.path
 	st.d = d
 	if err := st.up(ctx, o); err != nil {
+		err = st.abandon(ctx, err)
 		d.close()
 		return nil, err
 	}
@@ -92,35 +96,40 @@ func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 // Release lets other commands work on the cluster. The processes go on.
 func (c *Cluster) Release() { c.dir.close() }
 
-// Wait waits until ctx ends or no process is left, and tells meanwhile of processes that end. Call it after Release: other commands
-// may stop, restart and add processes.
-func (c *Cluster) Wait(ctx context.Context, say func(name string)) {
-	before := found{}
-	// The condition never fails: a look that did not work is followed by the next one.
-	_ = until(ctx, watchStep, func() (bool, error) {
-		now, err := find(c.Dir)
-		if err != nil {
-			return false, nil
-		}
-		for name := range before {
-			if _, ok := now[name]; !ok && len(now) > 0 {
-				say(name)
-			}
-		}
-		before = now
-		return len(now) == 0, nil
-	})
+// abandon leaves, after a start that failed, nothing behind that was not there before: no process, and no directory if there
+// never was a cluster in it.
+func (st *starter) abandon(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		cause = fmt.Errorf("the start was interrupted: %w", context.Cause(ctx))
+	}
+	if _, err := os.Stat(st.d.statePath()); errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(cause, st.d.discard())
+	}
+	if !st.idle || len(st.gone) == 0 {
+		return cause
+	}
+	st.say("ending what was started")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
+	defer cancel()
+	if _, err := st.d.stopAll(end); err != nil {
+		return errors.Join(cause, err)
+	}
+	return fmt.Errorf("%w\nthe data stays in %s: `pelorus up` continues with it, `pelorus down --purge` removes it (both with --dir)", cause, st.d.path)
 }
 
 func (st *starter) up(ctx context.Context, o Options) error {
-	if err := st.prepare(ctx, o); err != nil {
-		return err
-	}
-	d, s := st.d, st.d.state
+	d := st.d
 	running, err := d.find()
 	if err != nil {
 		return err
 	}
+	st.idle = len(running) == 0
+	alloc := newAllocator(d.statePath(), d.state)
+	defer alloc.close() // when everything listens
+	if err := d.prepare(ctx, o, alloc, running); err != nil {
+		return err
+	}
+	s := d.state
 	if err := st.startTopo(ctx, running); err != nil {
 		return err
 	}
@@ -156,42 +165,6 @@ func (st *starter) up(ctx context.Context, o Options) error {
 	}
 	st.say("every shard answers through the gateway")
 	return nil
-}
-
-// prepare makes or adapts the state and takes the ports.
-func (st *starter) prepare(ctx context.Context, o Options) error {
-	d := st.d
-	fresh := d.state == nil
-	if fresh {
-		d.state = new(state)
-	}
-	ports := newAllocator(d.state)
-	defer ports.close()
-	if fresh {
-		spec := DefaultSpec()
-		if o.Spec != nil {
-			spec = *o.Spec
-		}
-		if err := spec.Validate(); err != nil {
-			return err
-		}
-		if err := plan(ctx, o, spec, ports, d.state); err != nil {
-			return err
-		}
-		if _, err := os.Stat(d.credentials()); errors.Is(err, os.ErrNotExist) {
-			if err := credentials.Generate().Save(d.credentials()); err != nil {
-				return err
-			}
-		}
-	} else if err := adapt(ctx, o, d.state); err != nil {
-		return err
-	}
-	for role, bin := range o.Binaries {
-		for _, p := range d.state.byRole(role) {
-			p.Binary = bin
-		}
-	}
-	return d.save()
 }
 
 func (st *starter) startTopo(ctx context.Context, running found) error {

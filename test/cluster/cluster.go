@@ -146,6 +146,21 @@ func (c *Cluster) up(args ...string) {
 		c.t.Fatalf("up: %v\n%s", err, out)
 	}
 	c.UpTook = time.Since(began)
+	c.learn()
+}
+
+// Attach is the cluster in a directory that a test has started by itself, and ends by itself.
+func Attach(t testing.TB, bin, dir, family string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, Bin: bin, Dir: dir, Family: family}
+	c.learn()
+	return c
+}
+
+// learn finds out where the gateway and control are.
+func (c *Cluster) learn() {
+	c.t.Helper()
+	c.Gateway, c.Control = "", ""
 	for _, p := range c.Processes() {
 		addr := fmt.Sprintf("127.0.0.1:%d", p.Port)
 		switch {
