@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,11 +28,14 @@ type Conn struct {
 	r, w     int     // in.b[r:w] is read and not yet consumed
 	inFilled bool    // the last read filled all the room there was
 	big      []byte  // header and payload of a packet that did not fit a window
+	meter    Meter   // nil: big may grow up to maxPacket
+	metered  int     // what the meter has granted to big
 
 	out          *buffer // nil: nothing waits to be written
 	outN         int
 	writeTimeout time.Duration
-	writeErr     error // the first failure; the stream is cut after it
+	writeErr     error        // the first failure; the stream is cut after it
+	stalled      atomic.Int64 // since when the peer has not done its part, in Unix nanoseconds; 0: nothing is awaited
 
 	first [64]byte // where a connection without raw I/O waits for its next bytes
 }
@@ -75,6 +79,17 @@ func (c *Conn) SetMaxPacket(n int) { c.maxPacket = n }
 // SetWriteTimeout limits how long a write may wait without the peer taking a byte;
 // 0 means no limit. It costs nothing as long as writes do not block.
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
+
+// Stalled says for how long the peer has kept this end waiting: it takes none of the
+// bytes that are written to it (noticed only with a write timeout), or is slow with a
+// packet for which memory was claimed. It may be called from any goroutine.
+func (c *Conn) Stalled(now time.Time) time.Duration {
+	since := c.stalled.Load()
+	if since == 0 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, since))
+}
 
 // Close closes the socket. The buffers are left to the collector, since another
 // goroutine may still be using them.
@@ -124,7 +139,7 @@ func (c *Conn) Lease(n int) Lease {
 // Release gives the read buffer back if nothing unread is in it, and the memory of
 // big packets in any case. Slices returned by reads are invalid afterwards.
 func (c *Conn) Release() {
-	c.big = nil
+	c.dropBig()
 	if c.in != nil && c.r == c.w {
 		c.in.free()
 		c.in, c.r, c.w, c.inFilled = nil, 0, 0, false
@@ -310,21 +325,27 @@ func (c *Conn) write(a, b []byte) error {
 	return err
 }
 
+// writePlain writes in pieces, so that a peer that takes some of the bytes is not taken
+// for one that takes none.
 func (c *Conn) writePlain(a, b []byte) error {
 	for _, p := range [2][]byte{a, b} {
-		if len(p) == 0 {
-			continue
-		}
-		if c.writeTimeout > 0 {
-			if err := c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		for len(p) > 0 {
+			piece := p[:min(len(p), largeWindow)]
+			if c.writeTimeout > 0 {
+				now := time.Now()
+				c.stalled.Store(now.UnixNano())
+				if err := c.nc.SetWriteDeadline(now.Add(c.writeTimeout)); err != nil {
+					return err
+				}
+			}
+			if _, err := c.nc.Write(piece); err != nil {
 				return err
 			}
-		}
-		if _, err := c.nc.Write(p); err != nil {
-			return err
+			p = p[len(piece):]
 		}
 	}
 	if c.writeTimeout > 0 {
+		c.stalled.Store(0)
 		return c.nc.SetWriteDeadline(time.Time{})
 	}
 	return nil

@@ -23,6 +23,19 @@ var (
 	ErrUnexpectedData = errors.New("unexpected data on an idle connection")
 )
 
+// RefusedError: there was no memory for a packet. It was read to its end and dropped, so
+// the connection stays usable.
+type RefusedError struct {
+	Command byte  // the first byte of the packet
+	Err     error // the meter's reason
+}
+
+// Error says why.
+func (e *RefusedError) Error() string { return "no memory for a packet: " + e.Err.Error() }
+
+// Unwrap returns the meter's reason.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // malformed makes an ErrMalformed that names the part.
 func malformed(part string) error { return fmt.Errorf("%s: %w", part, ErrMalformed) }
 

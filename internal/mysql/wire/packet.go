@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // ReadCommand waits for the next command of a client. payload is the command
@@ -69,16 +70,26 @@ func tooLarge(n, limit int) error {
 }
 
 // readBig reads a packet that does not fit a window; n is the length of its first
-// chunk. Memory grows with the bytes that arrive, not with those announced.
+// chunk. Memory grows with the bytes that arrive, not with those announced. A packet
+// that the meter refuses is read to its end and dropped, so that the next one can be
+// read: the error is a *RefusedError.
 func (c *Conn) readBig(n int) (payload, raw []byte, err error) {
 	if cap(c.big) > keepBig {
-		c.big = nil
+		c.dropBig()
 	}
 	c.big = append(c.big[:0], c.in.b[c.r:c.r+headerLen]...)
+	defer c.stalled.Store(0)
+	p := bigPacket{began: time.Now(), announced: n}
 	single := n < maxChunk
-	for {
+	if !single {
+		p.announced = min(c.maxPacket, multiChunk)
+	}
+	for total := n; ; total += n {
+		if total > c.maxPacket {
+			return nil, nil, tooLarge(total, c.maxPacket)
+		}
 		c.r += headerLen
-		if err := c.readChunk(n); err != nil {
+		if err := c.readChunk(&p, n); err != nil {
 			return nil, nil, err
 		}
 		if n < maxChunk {
@@ -90,36 +101,77 @@ func (c *Conn) readBig(n int) (payload, raw []byte, err error) {
 		if n, err = c.header(); err != nil {
 			return nil, nil, err
 		}
-		if total := len(c.big) - headerLen + n; total > c.maxPacket {
-			return nil, nil, tooLarge(total, c.maxPacket)
-		}
 	}
+	if p.refused != nil {
+		return nil, nil, &RefusedError{Command: p.first, Err: p.refused}
+	}
+	c.fitMeter()
 	if single {
 		raw = c.big
 	}
 	return c.big[headerLen:], raw, nil
 }
 
-// readChunk appends the n bytes of a chunk to big.
-func (c *Conn) readChunk(n int) error {
-	k := min(n, c.w-c.r)
-	c.big = append(c.big, c.in.b[c.r:c.r+k]...)
-	c.r += k
-	for left := n - k; left > 0; {
-		if len(c.big) == cap(c.big) {
-			grown := make([]byte, len(c.big), min(max(2*cap(c.big), largeWindow), len(c.big)+left))
-			copy(grown, c.big)
-			c.big = grown
+// bigPacket is the state of reading one.
+type bigPacket struct {
+	began     time.Time
+	announced int   // bytes that its first header lets expect
+	got       int   // bytes of the payload that came
+	first     byte  // the first of them
+	refused   error // why the packet is not kept
+}
+
+// bigGrowth is the factor by which the memory of a big packet grows: of 64 KiB four
+// steps make the 16 MiB of a chunk, so that all steps before the last cost a third of it.
+const bigGrowth = 4
+
+// readChunk appends the n bytes of a chunk to big, or skips them if the packet was refused.
+func (c *Conn) readChunk(p *bigPacket, n int) error {
+	for left := n; left > 0; {
+		if p.refused == nil && len(c.big) == cap(c.big) {
+			p.refused = c.growBig(min(max(bigGrowth*cap(c.big), largeWindow), len(c.big)+left), p.announced)
 		}
-		room := c.big[len(c.big):min(cap(c.big), len(c.big)+left)]
-		m, err := c.read(room)
+		m, err := c.readPiece(p, left)
 		if err != nil {
 			return unexpected(err)
 		}
-		c.big = c.big[:len(c.big)+m]
+		p.got += m
 		left -= m
 	}
 	return nil
+}
+
+// readPiece takes what is buffered, or reads once: into big, or into the window if the
+// packet was refused.
+func (c *Conn) readPiece(p *bigPacket, left int) (int, error) {
+	if c.w == c.r && c.metered > 0 {
+		// Who holds memory and sends less than sendRate falls behind this clock.
+		c.stalled.Store(p.began.Add(time.Duration(p.got) * time.Second / sendRate).UnixNano())
+	}
+	if c.w == c.r && p.refused != nil {
+		if err := c.fill(); err != nil {
+			return 0, err
+		}
+	}
+	if p.refused != nil {
+		m := min(left, c.w-c.r)
+		c.r += m
+		return m, nil
+	}
+	room := c.big[len(c.big):min(cap(c.big), len(c.big)+left)]
+	m := copy(room, c.in.b[c.r:c.w])
+	c.r += m
+	if m == 0 {
+		var err error
+		if m, err = c.read(room); err != nil {
+			return 0, err
+		}
+	}
+	if p.got == 0 {
+		p.first = room[0]
+	}
+	c.big = c.big[:len(c.big)+m]
+	return m, nil
 }
 
 func (c *Conn) needMore(n int) error { return unexpected(c.need(n)) }

@@ -124,7 +124,9 @@ func (s *rawSocket) write(a, b []byte) error {
 		if err == nil && s.blocked {
 			armed = true
 			s.progress = false
-			if err = s.c.nc.SetWriteDeadline(time.Now().Add(s.c.writeTimeout)); err == nil {
+			now := time.Now()
+			s.c.stalled.Store(now.UnixNano())
+			if err = s.c.nc.SetWriteDeadline(now.Add(s.c.writeTimeout)); err == nil {
 				continue
 			}
 		}
@@ -136,6 +138,7 @@ func (s *rawSocket) write(a, b []byte) error {
 			return os.NewSyscallError("write", s.errno)
 		}
 		if armed {
+			s.c.stalled.Store(0)
 			return s.c.nc.SetWriteDeadline(time.Time{})
 		}
 		return nil
