@@ -32,7 +32,7 @@ func TestSharded(t *testing.T) {
 				{"savepoints", b.shardedSavepoints}, {"autocommit off", b.shardedAutocommit}, {"deadlock", b.shardedDeadlock},
 				{"lock wait", b.shardedLockWait}, {"modes", b.shardedModes}, {"implicit commit", b.shardedImplicit},
 				{"read only", b.shardedReadOnly}, {"warnings", b.shardedWarnings}, {"temporary tables", b.shardedTemporary},
-				{"kill", b.shardedKill}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement},
+				{"kill", b.shardedKill}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement}, {"bulk insert", b.shardedBulk},
 				{"no connection is kept", b.nothingKept}, {"replan", b.replan},
 			} {
 				must(t, c, "DELETE FROM sbtest1")

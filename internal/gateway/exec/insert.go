@@ -25,6 +25,8 @@ type inserting struct {
 
 	rows  [][]plan.InsertValue
 	first uint64 // the first value that a sequence gave; 0 for none
+
+	reserved int64 // of a bulk: the sequence's value for the next row that needs one
 }
 
 // insert writes rows, each to its shard.
@@ -50,6 +52,24 @@ func (r *run) insert(ctx context.Context, op *plan.Insert, sink Sink) (wire.OK, 
 			return wire.OK{Info: "Records: 0  Duplicates: 0  Warnings: 0"}, nil
 		}
 	}
+	var ok wire.OK
+	if op.Bulk != nil {
+		ok, err = n.bulk(ctx, sink)
+	} else {
+		ok, err = n.send(ctx, sink)
+	}
+	if err != nil {
+		return wire.OK{}, err
+	}
+	if n.first != 0 {
+		r.s.SetInsertID(n.first)
+		ok.InsertID = n.first
+	}
+	return ok, nil
+}
+
+// send completes the rows at hand and writes them.
+func (n *inserting) send(ctx context.Context, sink Sink) (wire.OK, error) {
 	if err := n.compute(ctx); err != nil {
 		return wire.OK{}, err
 	}
@@ -60,15 +80,7 @@ func (r *run) insert(ctx context.Context, op *plan.Insert, sink Sink) (wire.OK, 
 	if err != nil {
 		return wire.OK{}, err
 	}
-	ok, err := n.write(ctx, ids, sink)
-	if err != nil {
-		return wire.OK{}, err
-	}
-	if n.first != 0 {
-		r.s.SetInsertID(n.first)
-		ok.InsertID = n.first
-	}
-	return ok, nil
+	return n.write(ctx, ids, sink)
 }
 
 // needsColumns reports whether the position of a column in the rows matters.
@@ -186,11 +198,16 @@ func (n *inserting) fill(ctx context.Context) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	next, err := n.run.s.Sequence(ctx, auto.Sequence, int64(len(missing)))
-	if err != nil {
-		return err
+	next := n.reserved
+	if n.op.Bulk == nil {
+		var err error
+		if next, err = n.run.s.Sequence(ctx, auto.Sequence, int64(len(missing))); err != nil {
+			return err
+		}
 	}
-	n.first = uint64(next)
+	if n.first == 0 {
+		n.first = uint64(next)
+	}
 	for _, i := range missing {
 		text := strconv.FormatInt(next, 10)
 		row := append([]plan.InsertValue(nil), n.rows[i]...)
@@ -198,6 +215,7 @@ func (n *inserting) fill(ctx context.Context) error {
 		n.rows[i] = row
 		next++
 	}
+	n.reserved = next
 	return nil
 }
 
@@ -344,7 +362,7 @@ func (n *inserting) write(ctx context.Context, ids [][]byte, sink Sink) (wire.OK
 	if n.op.Returning {
 		back = &returned{held: &n.run.held}
 	}
-	err := n.run.atomic(ctx, len(targets) > 1 || len(owned) > 0, func() (err error) {
+	err := n.run.atomic(ctx, n.op.Bulk == nil && (len(targets) > 1 || len(owned) > 0), func() (err error) {
 		for _, cv := range owned {
 			if err := n.insertLookups(ctx, cv, ids); err != nil {
 				return err
@@ -371,7 +389,7 @@ func (n *inserting) write(ctx context.Context, ids [][]byte, sink Sink) (wire.OK
 // info is the text that a server sends after an INSERT of several rows. Shards that got one row send none: theirs is
 // told from the rows that they say were affected.
 func (n *inserting) info(oks []wire.OK, byShard [][]int) string {
-	if len(n.rows) < 2 && n.op.Select == nil {
+	if len(n.rows) < 2 && n.op.Select == nil && n.op.Bulk == nil {
 		return ""
 	}
 	var records, duplicates, warnings, at int

@@ -426,6 +426,7 @@ type InsertStmt struct {
 	ColumnsSpan   Span         // with the parentheses; empty when absent (then it is the place to insert one)
 	Rows          []Row        // VALUES form
 	RowsSpan      Span         // from the first ( to the last )
+	Bulk          []Span       // of a large VALUES form of plain literals alone: all rows in batches, for Rows; Rows holds only the first row then
 	Set           []Assignment // INSERT ... SET form
 	Query         Query        // INSERT ... SELECT form
 	RowAlias      Ident

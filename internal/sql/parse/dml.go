@@ -67,17 +67,12 @@ func (p *parser) insertSource(s *InsertStmt) {
 		saved := p.i
 		p.next()
 		at := p.start()
-		for {
-			start := p.start()
-			p.accept("ROW")
-			r := p.row()
-			r.Start = start
-			s.Rows = append(s.Rows, r)
-			if !p.accept(",") {
-				break
-			}
-		}
+		bulk := p.bulk != nil && p.bulkAt == p.i
+		s.Rows = p.rows()
 		s.RowsSpan = p.from(at)
+		if bulk {
+			s.Bulk, s.RowsSpan.End = p.bulk, p.bulk[len(p.bulk)-1].End
+		}
 		if p.oneOf("ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT") { // the rows are the beginning of a query
 			p.i = saved
 			s.Rows, s.RowsSpan = nil, Span{}

@@ -8,11 +8,18 @@ func Parse(src []byte, mode Mode) (Statement, error) {
 	if len(src) > maxSource {
 		return nil, errTooLong
 	}
-	p := &parser{src: src, mode: mode}
-	if !p.tokenise() {
+	p := &parser{src: src, mode: mode, mayBulk: len(src) >= bulkFrom}
+	if !p.tokenise(0) {
 		return nil, p.err
 	}
 	stmt := p.statement()
+	if x, ok := stmt.(*InsertStmt); p.bulk != nil && (!ok || x.Bulk == nil) { // rows were left out that belong to something else
+		p = &parser{src: src, mode: mode}
+		if !p.tokenise(0) {
+			return nil, p.err
+		}
+		stmt = p.statement()
+	}
 	for p.accept(";") {
 	}
 	if !p.atEnd() {
@@ -35,12 +42,19 @@ type parser struct {
 	onDup bool // in ON DUPLICATE KEY UPDATE, where VALUES(a) is a function
 	lits  []Literal
 	err   *SyntaxError
+
+	mayBulk bool   // rows of an INSERT may be left out of the tokens
+	bulk    []Span // the batches of rows that were, the first row with them
+	bulkAt  int    // the index of the token behind VALUES
 }
 
-// tokenise reads all tokens and pairs the parentheses; false leaves the error in p.err.
-func (p *parser) tokenise() bool {
-	l := lexer{src: p.src, mode: p.mode}
-	p.toks = make([]token, 0, len(p.src)/3+8)
+// maxTokens is for how many tokens memory is taken beforehand: 48 bytes each. A large statement is often one long literal.
+const maxTokens = 4096
+
+// tokenise reads all tokens from a place on and pairs the parentheses; false leaves the error in p.err.
+func (p *parser) tokenise(from int) bool {
+	l := lexer{src: p.src, mode: p.mode, pos: from}
+	p.toks = make([]token, 0, min((len(p.src)-from)/3+8, maxTokens))
 	var open []int32
 	params := int32(0)
 	for {
@@ -66,7 +80,25 @@ func (p *parser) tokenise() bool {
 		if t.kind == kindEOF {
 			return true
 		}
+		if p.mayBulk && len(open) == 0 && p.rowsFollow(&t) {
+			p.mayBulk = false
+			p.bulkAt = len(p.toks)
+			p.bulkRows(&l)
+		}
 	}
+}
+
+// rowsFollow says whether the token is the VALUES of an INSERT. It gives the search up at whatever else rows may come from.
+func (p *parser) rowsFollow(t *token) bool {
+	switch {
+	case len(p.toks) == 1:
+		p.mayBulk = t.word == "INSERT" || t.word == "REPLACE"
+	case t.word == "SELECT", t.word == "SET", t.word == "WITH", t.word == "TABLE":
+		p.mayBulk = false
+	case t.kind == kindIdent && (t.word == "VALUES" || t.word == "VALUE"):
+		return true
+	}
+	return false
 }
 
 // fail reports the current token as the one that does not fit.

@@ -189,6 +189,9 @@ func (i *Insert) line() string {
 	if i.Select != nil {
 		rows = "the rows of a query"
 	}
+	if i.Bulk != nil {
+		rows = fmt.Sprintf("%d batches of rows", len(i.Bulk))
+	}
 	out := fmt.Sprintf("Insert %s into %s", rows, i.Table)
 	if i.Table.AutoIncrement != nil {
 		out += " with " + i.Table.AutoIncrement.Sequence.String()

@@ -239,7 +239,7 @@ func (b *builder) insertRows(x *parse.InsertStmt, target *inst) (*Plan, error) {
 		}
 		op.Select = p
 	}
-	return &Plan{Class: Write, Root: op, NoCache: len(b.slots) > maxCachedValues || len(b.slots) == 0, Way: "write", Reason: "each row goes to its shard"}, nil
+	return &Plan{Class: Write, Root: op, NoCache: len(b.slots) > maxCachedValues || len(b.slots) == 0 || op.Bulk != nil, Way: "write", Reason: "each row goes to its shard"}, nil
 }
 
 // maxCachedValues bounds the literals of an INSERT whose plan may be kept: a plan takes about 100 bytes for each.
@@ -269,6 +269,9 @@ func (b *builder) insertText(op *Insert, x *parse.InsertStmt, ed *editor) error 
 		after = x.Query.Range().End
 	default:
 		after = x.RowsSpan.End
+		if op.Bulk = x.Bulk; op.Bulk != nil {
+			break
+		}
 		for i, r := range x.Rows {
 			if len(x.Columns) > 0 && len(r.Values) != len(x.Columns) && len(r.Values) > 0 {
 				return errcode.New(errcode.ColumnCount, i+1)
@@ -286,6 +289,23 @@ func (b *builder) insertText(op *Insert, x *parse.InsertStmt, ed *editor) error 
 	}
 	op.Tail = ed.compile(parse.Span{Start: after, End: tail})
 	return nil
+}
+
+// BulkRows describes the rows of one batch of an Insert's Bulk. The values are part of the rows, not places in src.
+func BulkRows(src []byte, batch parse.Span, mode parse.Mode) ([][]InsertValue, error) {
+	list, err := parse.Rows(src, batch, mode)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{src: src, env: Env{Mode: mode}}
+	rows := make([][]InsertValue, len(list))
+	for i, r := range list {
+		rows[i] = make([]InsertValue, 0, len(r.Values))
+		for _, e := range r.Values {
+			rows[i] = append(rows[i], b.insertValue(e))
+		}
+	}
+	return rows, nil
 }
 
 // insertValue describes one value of a row.
@@ -354,7 +374,7 @@ func (b *builder) insertOne(x *parse.InsertStmt, target *inst, ed *editor) *Plan
 			}
 		}
 	}
-	if e == nil || insertHasQuery(x) {
+	if e == nil || x.Bulk != nil || insertHasQuery(x) {
 		return nil
 	}
 	_, isParam := e.(*parse.Param)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"github.com/pelorusdb/pelorus/internal/sql/parse"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 	"github.com/pelorusdb/pelorus/internal/sql/vschema"
 )
@@ -191,8 +192,9 @@ type Insert struct {
 	Head      *Text    // up to and without the column list
 	Columns   []string // as in the column list; nil when the table's own order has to be asked for
 	Rows      [][]InsertValue
-	Select    *Plan // INSERT .. SELECT: rows come from there
-	Tail      *Text // after the rows, with ON DUPLICATE KEY
+	Bulk      []parse.Span // a large statement's rows in batches, for BulkRows, instead of Rows
+	Select    *Plan        // INSERT .. SELECT: rows come from there
+	Tail      *Text        // after the rows, with ON DUPLICATE KEY
 	Returning bool
 }
 
