@@ -21,11 +21,8 @@ type Conn struct {
 	tls      bool
 	unix     bool // over a Unix socket
 	broken   bool
-	busy     bool   // a Rows is open
-	cmd      []byte // the command being written
+	busy     bool // a Rows is open
 }
-
-const keepCommand = 64 << 10 // memory of commands up to this is used again
 
 // ErrBusy says that the rows of the query before were not read to their end or closed.
 var ErrBusy = errors.New("the result of the query before is still open; close it first")
@@ -89,15 +86,7 @@ func (c *Conn) begin(ctx context.Context, command byte, body ...[]byte) (*call, 
 		w := c.w
 		k.stop = context.AfterFunc(ctx, func() { w.Close() })
 	}
-	c.cmd = append(c.cmd[:0], command)
-	for _, b := range body {
-		c.cmd = append(c.cmd, b...)
-	}
-	c.w.SetSeq(0)
-	err := c.send(c.cmd)
-	if cap(c.cmd) > keepCommand {
-		c.cmd = nil
-	}
+	err := c.w.WriteCommand(command, body...)
 	if err != nil {
 		return nil, k.fail(fmt.Errorf("send command: %w", err))
 	}

@@ -200,7 +200,58 @@ func (c *Conn) WritePacket(payload []byte) error {
 	}
 }
 
+// WriteCommand begins an exchange with a command and flushes it. The parts of its body are
+// written one after the other; large ones are not copied.
+func (c *Conn) WriteCommand(command byte, parts ...[]byte) error {
+	c.SetSeq(0)
+	left, room := 1, 0 // bytes of the packet that are to come; of them in the current chunk
+	for _, p := range parts {
+		left += len(p)
+	}
+	first := [1]byte{command}
+	last := false
+	write := func(p []byte) error {
+		for len(p) > 0 {
+			if room == 0 {
+				room = min(left, maxChunk)
+				last = room < maxChunk
+				if err := c.writeHeader(room); err != nil {
+					return err
+				}
+			}
+			k := min(len(p), room)
+			if err := c.writeBytes(p[:k]); err != nil {
+				return err
+			}
+			p, room, left = p[k:], room-k, left-k
+		}
+		return nil
+	}
+	if err := write(first[:]); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := write(p); err != nil {
+			return err
+		}
+	}
+	if !last { // a packet ends with a chunk that is not full
+		if err := c.writeHeader(0); err != nil {
+			return err
+		}
+	}
+	return c.Flush()
+}
+
 func (c *Conn) writeChunk(p []byte) error {
+	if err := c.writeHeader(len(p)); err != nil {
+		return err
+	}
+	return c.writeBytes(p)
+}
+
+// writeHeader buffers the header of a chunk of n bytes.
+func (c *Conn) writeHeader(n int) error {
 	if c.writeErr != nil {
 		return c.writeErr
 	}
@@ -213,11 +264,16 @@ func (c *Conn) writeChunk(p []byte) error {
 		c.out = takeSmall()
 	}
 	b := c.out.b[c.outN:]
-	b[0], b[1], b[2], b[3] = byte(len(p)), byte(len(p)>>8), byte(len(p)>>16), c.seq
+	b[0], b[1], b[2], b[3] = byte(n), byte(n>>8), byte(n>>16), c.seq
 	c.seq++
 	c.outN += headerLen
-	if len(p) <= len(b)-headerLen {
-		c.outN += copy(b[headerLen:], p)
+	return nil
+}
+
+// writeBytes buffers p, or writes it with what is buffered if it does not fit.
+func (c *Conn) writeBytes(p []byte) error {
+	if c.out != nil && len(p) <= len(c.out.b)-c.outN {
+		c.outN += copy(c.out.b[c.outN:], p)
 		return nil
 	}
 	return c.WriteRaw(p)
