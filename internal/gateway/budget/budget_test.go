@@ -66,8 +66,13 @@ func TestClaimIsRefusedInTime(t *testing.T) {
 		x, y, z := b.Account(), b.Account(), b.Account()
 		mustClaim(t, &x, 70)
 		began := time.Now()
-		big, small := later(&y, 50), later(&z, 4)
-		if !waits(big) || !waits(small) {
+		big := later(&y, 50)
+		if !waits(big) {
+			t.Fatal("120 of 100 bytes were given")
+		}
+		<-time.After(time.Second) // so that the second claim's time is not up with the first one's
+		small := later(&z, 4)
+		if !waits(small) {
 			t.Fatal("a claim did not wait for the one before it")
 		}
 		wantRefused(t, <-big)
