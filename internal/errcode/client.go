@@ -25,6 +25,7 @@ const (
 	TooManyStatements   Code = 1421 // limit
 	WriteTimeout        Code = 1422
 	BadCharset          Code = 1423 // name
+	NoOpenCursor        Code = 1424 // id
 )
 
 func clientRows() []Info {
@@ -121,5 +122,9 @@ func clientRows() []Info {
 			Text: "unknown character set: '%s'", Args: []string{"name"},
 			Cause: "The servers do not have the character set or collation, or it cannot be a client's (ucs2, utf16, utf32).",
 			Cure:  "Use utf8mb4."},
+		{Code: NoOpenCursor, Errno: 1421, State: "HY000", RPC: FailedPrecondition,
+			Text: "the statement (%d) has no open cursor", Args: []string{"id"},
+			Cause: "COM_STMT_FETCH for a statement that was not executed with a cursor, or whose cursor has given all its rows. The gateway opens no cursor for a statement that more than one server answers.",
+			Cure:  "Read the rows that came with the answer to the execution; execute again for others."},
 	}
 }

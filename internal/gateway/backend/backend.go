@@ -48,6 +48,7 @@ type Backend struct {
 
 	cfg   *Config
 	ctx   context.Context
+	kept  []*pool.Conn // by Keep, once for each call
 	pause atomic.Pointer[pause]
 
 	partMu sync.Mutex // guards Tx.parts while an executor works on several shards at once

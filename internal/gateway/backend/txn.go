@@ -363,7 +363,7 @@ func (b *Backend) Settle() {
 		return
 	}
 	for i, p := range t.parts {
-		p.Conn.Release()
+		b.giveUp(p.Conn)
 		t.parts[i] = nil
 	}
 	t.parts = t.parts[:0]
@@ -402,7 +402,7 @@ func (b *Backend) finishTxn() {
 		return
 	}
 	for i, p := range t.parts {
-		p.Conn.Release()
+		b.giveUp(p.Conn)
 		t.parts[i] = nil
 	}
 	t.parts = t.parts[:0]

@@ -219,6 +219,9 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 	if s.scan.IsErr {
 		s.keepError(w.Buffered(), n)
 	}
+	if s.fetching && s.scan.LastPacket <= n {
+		s.fetchStatus(w.Buffered()[n-s.scan.LastPacket : n])
+	}
 	lease := w.Lease(n)
 	defer lease.Free()
 	if s.scan.LocalInfile {
@@ -233,6 +236,7 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 	switch {
 	case release && struck:
 		c.Discard() // the kill may arrive only now, and must not hit another session's statement
+	case s.opened():
 	case release:
 		s.giveBack(c)
 	}
@@ -259,6 +263,9 @@ func errOr(err, other error) error {
 
 // afterPlain takes note of a result without error, warnings and generated ids.
 func (s *Session) afterPlain() {
+	if s.fetching {
+		return // that was the EXECUTE
+	}
 	if len(s.warnings) > 0 && !s.scan.IsErr {
 		s.warnings = s.warnings[:0]
 	}

@@ -32,6 +32,7 @@ type preparedStmt struct {
 	longN   int              // bytes of long
 	badLong bool             // long data was too long
 	texts   []byte           // the parameters' text, for vindexes
+	cursor  *cursor          // open on a server; nil: none
 	// plan is what fast EXECUTEs go by, for the snapshot version it was made for. nil: the statement is executed as text.
 	plan    *plan.Plan
 	version uint64
@@ -290,6 +291,7 @@ func (s *Session) comClose(payload []byte) {
 }
 
 func (s *Session) dropPrepared(st *preparedStmt) {
+	s.closeCursor(st)
 	if st.text != nil {
 		s.sh.Stmts.drop(st.text)
 	}
@@ -308,12 +310,8 @@ func (s *Session) comStmtReset(payload []byte) error {
 		return s.unknownStmt(payload)
 	}
 	st.dropLong()
+	s.closeCursor(st)
 	return s.ok(wire.OK{})
-}
-
-// comFetch answers COM_STMT_FETCH: the gateway never leaves a cursor open, so there is nothing to fetch from.
-func (s *Session) comFetch(payload []byte) error {
-	return s.unknownStmt(payload)
 }
 
 // comLongData keeps a piece of a long parameter. There is no answer, not even to an unknown statement.
@@ -338,13 +336,15 @@ func (s *Session) comLongData(payload []byte) {
 
 func (st *preparedStmt) dropLong() { st.long, st.longN, st.badLong = nil, 0, false }
 
-// comExecute runs a prepared statement. A cursor is never opened: the rows follow at once, which clients accept.
+// comExecute runs a prepared statement. A cursor is opened, if the client asks for one, when one server has all the rows;
+// otherwise the rows follow at once, which clients accept.
 func (s *Session) comExecute(payload []byte) error {
 	st := s.stmtOf(payload)
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
 	defer st.dropLong()
+	s.closeCursor(st)
 	// The statement means the keyspace in which it was prepared.
 	now := s.back.Route.Scope
 	s.back.Route.Scope = st.scope
@@ -457,7 +457,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		if err := s.back.BeginOn(s.ctx, pt); err != nil {
 			return s.partLost(pt, err)
 		}
-		if err := s.executeOn(pt.Conn, st, ex, false); err != nil {
+		if err := s.executeOn(pt.Conn, st, ex, s.wantsCursor(p, ex), false); err != nil {
 			var my *wire.MySQLError
 			var lost *backend.Lost
 			if errors.As(err, &my) || errors.As(err, &lost) {
@@ -483,7 +483,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 	}
 	s.on = sh
 	return s.alone(sh, ep, write, func(c *pool.Conn) error {
-		err := s.executeOn(c, st, ex, true)
+		err := s.executeOn(c, st, ex, s.wantsCursor(p, ex), true)
 		if err != nil && refusedPrepare(err) {
 			c.Release()
 			return s.fail(err)
@@ -500,28 +500,51 @@ func refusedPrepare(err error) bool {
 	return my && !fenced && !lost
 }
 
-// executeOn makes sure that the connection has a handle, sends COM_STMT_EXECUTE and forwards the answer.
-func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, release bool) error {
-	id, ok := c.Handle(st.text)
-	if !ok {
-		ps, err := c.Prepare(s.ctx, st.text.SQL)
-		if err != nil {
-			var my *wire.MySQLError
-			if errors.As(err, &my) {
-				return err
-			}
-			return &backend.Lost{Err: err}
-		}
-		id = ps.ID
-		if err := s.keepHandle(c, st.text, id); err != nil {
-			return &backend.Lost{Err: err}
-		}
+// executeOn sends COM_STMT_EXECUTE, with the connection's handle for the statement, and forwards the answer.
+func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, withCursor, release bool) error {
+	var flags byte
+	prepare := s.handle
+	if withCursor {
+		flags, prepare = wire.CursorReadOnly, s.prepareCursor
+		defer func() { s.opening = nil }()
 	}
-	w := c.Wire()
+	id, err := prepare(c, st)
+	if err != nil {
+		return err
+	}
 	for i := range ex.Params {
 		ex.Params[i].Long = false // the value goes with the statement
 	}
-	s.out = wire.AppendStmtExecute(s.out[:0], id, 0, ex.Params, nil, c.Caps())
+	s.out = wire.AppendStmtExecute(s.out[:0], id, flags, ex.Params, nil, c.Caps())
+	if err := s.sendPacket(c); err != nil {
+		return err
+	}
+	return s.forward(c, wire.ResponseQuery, release)
+}
+
+// handle returns the connection's handle for a statement, which is prepared there if it is not yet. The error is a
+// *backend.Lost, or the server's own about the text.
+func (s *Session) handle(c *pool.Conn, st *preparedStmt) (uint32, error) {
+	if id, ok := c.Handle(st.text); ok {
+		return id, nil
+	}
+	ps, err := c.Prepare(s.ctx, st.text.SQL)
+	if err != nil {
+		var my *wire.MySQLError
+		if errors.As(err, &my) {
+			return 0, err
+		}
+		return 0, &backend.Lost{Err: err}
+	}
+	if err := s.keepHandle(c, st.text, ps.ID); err != nil {
+		return 0, &backend.Lost{Err: err}
+	}
+	return ps.ID, nil
+}
+
+// sendPacket sends a server the command that s.out is.
+func (s *Session) sendPacket(c *pool.Conn) error {
+	w := c.Wire()
 	w.SetSeq(0)
 	err := w.WritePacket(s.out)
 	if err == nil {
@@ -530,7 +553,7 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, re
 	if err != nil {
 		return &backend.Lost{Err: err}
 	}
-	return s.forward(c, wire.ResponseQuery, release)
+	return nil
 }
 
 // paramText returns the statement with its parameters written in.

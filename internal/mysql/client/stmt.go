@@ -96,9 +96,8 @@ func (s *Stmt) execute(ctx context.Context, flags byte, params []wire.Param) (*R
 // Fetch gets at most n more rows of an open cursor. The last ones are there when
 // the OK of the returned Rows has wire.StatusLastRowSent.
 func (s *Stmt) Fetch(ctx context.Context, n uint32, cols []wire.Column) (*Rows, error) {
-	body := binary.LittleEndian.AppendUint32(nil, s.ID)
-	body = binary.LittleEndian.AppendUint32(body, n)
-	k, err := s.c.begin(ctx, wire.ComStmtFetch, body)
+	p := wire.AppendFetch(nil, s.ID, n)
+	k, err := s.c.begin(ctx, p[0], p[1:])
 	if err != nil {
 		return nil, err
 	}

@@ -257,6 +257,12 @@ func ParseFetch(payload []byte) (id, rows uint32, err error) {
 	return id, rows, nil
 }
 
+// AppendFetch appends COM_STMT_FETCH.
+func AppendFetch(dst []byte, id, rows uint32) []byte {
+	dst = binary.LittleEndian.AppendUint32(append(dst, ComStmtFetch), id)
+	return binary.LittleEndian.AppendUint32(dst, rows)
+}
+
 // Prepared is the first packet of the answer to COM_STMT_PREPARE.
 type Prepared struct {
 	ID            uint32
