@@ -87,9 +87,9 @@ type Session struct {
 	userVars map[string]string // lower-case name to SQL literal
 	prepared map[uint32]*preparedStmt
 	nextStmt uint32
-	cursors  []*cursor // open ones
-	opening  *cursor   // what the execution under way may open
-	fetching bool      // rows of a cursor are under way
+	cursors  []*cursor         // open ones
+	opening  *cursor           // what the execution under way may open
+	fetching bool              // rows of a cursor are under way
 	sqlPrep  map[string]string // SQL-level PREPARE: name to text
 
 	lastInsertID uint64
