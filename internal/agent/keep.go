@@ -270,11 +270,21 @@ func (a *Agent) open(ctx context.Context, rp *repl.Repl, d duty) error {
 	if err := a.redo.BeforeOpen(ctx, a.db); err != nil {
 		return fmt.Errorf("take over the transactions across shards before opening: %w", err)
 	}
+	// A demotion may have come while the server was being started or its locks taken; it waits for this operation's end.
+	if a.demoted(d.term) {
+		return fmt.Errorf("the reign of term %d was ended by a demotion: %w", d.term, repl.ErrRefused)
+	}
 	if err := rp.Open(ctx); err != nil {
 		return err
 	}
 	a.log.Info("primary_opened", "term", d.term, "semi_sync", d.semiSync)
 	return nil
+}
+
+func (a *Agent) demoted(term uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state.demoted(term)
 }
 
 func (a *Agent) setReady(ready bool) {

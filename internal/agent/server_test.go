@@ -325,6 +325,27 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestDemoteDeadServer holds that a demotion is remembered although the server never answered, and taken back the same way.
+func TestDemoteDeadServer(t *testing.T) {
+	a := &Agent{cfg: Config{Alias: "zone1-101", Dir: t.TempDir()}, op: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	s := &service{agent: a}
+	for _, demoted := range []bool{true, false} {
+		var err error
+		if demoted {
+			_, err = s.Demote(t.Context(), connect.NewRequest(&tabletv1.DemoteRequest{Term: proto.Uint64(4)}))
+		} else {
+			_, err = s.UndoDemote(t.Context(), connect.NewRequest(&tabletv1.UndoDemoteRequest{Term: proto.Uint64(4)}))
+		}
+		if connect.CodeOf(err) != connect.CodeUnavailable {
+			t.Errorf("demoted %v: error %v, want one that says that the server has not answered", demoted, err)
+		}
+		st, err := loadState(a.cfg.Dir)
+		if err != nil || st.Term != 4 || st.demoted(4) != demoted {
+			t.Errorf("the agent remembers %+v (%v), want term 4 demoted: %v", st, err, demoted)
+		}
+	}
+}
+
 func TestRestarts(t *testing.T) {
 	var r restarts
 	now := time.Unix(1000, 0)

@@ -182,7 +182,7 @@ func (s *service) Promote(ctx context.Context, req *connect.Request[tabletv1.Pro
 	}
 	var position string
 	err := s.operate(ctx, &d.term, func(ctx context.Context, rp *repl.Repl) (err error) {
-		if s.demoted(d.term) {
+		if a.demoted(d.term) {
 			return fmt.Errorf("the reign of term %d was ended by a demotion: %w", d.term, repl.ErrRefused)
 		}
 		if err := a.change(func(st *state) { st.HeldPlus1 = 0 }); err != nil {
@@ -214,21 +214,18 @@ func (s *service) Promote(ctx context.Context, req *connect.Request[tabletv1.Pro
 	return connect.NewResponse(&tabletv1.PromoteResponse{Position: &position}), nil
 }
 
-func (s *service) demoted(term uint64) bool {
-	s.agent.mu.Lock()
-	defer s.agent.mu.Unlock()
-	return s.agent.state.demoted(term)
-}
-
-// Demote ends a reign: the server accepts no write after it returns. The agent remembers it, so that a restart does not
-// open the server again.
+// Demote ends a reign: the server accepts no write after it returns. The agent remembers it first, whatever its server does:
+// one that is dead, or starts just now, does not open again.
 func (s *service) Demote(ctx context.Context, req *connect.Request[tabletv1.DemoteRequest]) (*connect.Response[tabletv1.DemoteResponse], error) {
 	a, term := s.agent, req.Msg.GetTerm()
+	if err := s.admit(term); err != nil {
+		return nil, err
+	}
+	if err := a.change(func(st *state) { st.DemotedTerm = max(term, st.DemotedTerm) }); err != nil {
+		return nil, internal(err)
+	}
 	var out repl.Demoted
 	err := s.operate(ctx, &term, func(ctx context.Context, rp *repl.Repl) (err error) {
-		if err := a.change(func(st *state) { st.DemotedTerm = max(term, st.DemotedTerm) }); err != nil {
-			return err
-		}
 		a.setFence(fmt.Sprintf("the reign of term %d was ended by a demotion", term))
 		a.redo.Stop()
 		out, err = rp.Demote(ctx, req.Msg.GetDrain().AsDuration())
@@ -240,17 +237,20 @@ func (s *service) Demote(ctx context.Context, req *connect.Request[tabletv1.Demo
 	return connect.NewResponse(&tabletv1.DemoteResponse{Position: &out.Position, PreparedXa: proto.Uint32(uint32(out.PreparedXA))}), nil
 }
 
-// UndoDemote takes a demotion back, if no newer term is known.
+// UndoDemote takes a demotion back, if no newer term is known. A server that is dead will open when it comes back.
 func (s *service) UndoDemote(ctx context.Context, req *connect.Request[tabletv1.UndoDemoteRequest]) (*connect.Response[tabletv1.UndoDemoteResponse], error) {
 	a, term := s.agent, req.Msg.GetTerm()
+	if err := s.admit(term); err != nil {
+		return nil, err
+	}
+	view, keyspace := a.shardView()
+	if view != nil && (view.Shard.GetTerm() != term || view.Shard.GetPrimary() != a.cfg.Alias) {
+		return nil, coded(fmt.Errorf("the shard's record says that %s reigns in term %d: %w", view.Shard.GetPrimary(), view.Shard.GetTerm(), repl.ErrRefused))
+	}
+	if err := a.change(func(st *state) { st.DemotedTerm = 0 }); err != nil {
+		return nil, internal(err)
+	}
 	err := s.operate(ctx, &term, func(ctx context.Context, rp *repl.Repl) error {
-		view, keyspace := a.shardView()
-		if view != nil && (view.Shard.GetTerm() != term || view.Shard.GetPrimary() != a.cfg.Alias) {
-			return fmt.Errorf("the shard's record says that %s reigns in term %d: %w", view.Shard.GetPrimary(), view.Shard.GetTerm(), repl.ErrRefused)
-		}
-		if err := a.change(func(st *state) { st.DemotedTerm = 0 }); err != nil {
-			return err
-		}
 		d := decide(a.cfg.Alias, view, keyspace, state{})
 		if d.task != taskReign {
 			return fmt.Errorf("this tablet is not the shard's primary: %s: %w", d.why, repl.ErrRefused)
@@ -268,7 +268,7 @@ func (s *service) SetSource(ctx context.Context, req *connect.Request[tabletv1.S
 	a, term := s.agent, req.Msg.GetTerm()
 	source := repl.Source{Host: req.Msg.GetHost(), Port: req.Msg.GetPort(), Acks: req.Msg.GetAcks()}
 	err := s.operate(ctx, &term, func(ctx context.Context, rp *repl.Repl) error {
-		if view, _ := a.shardView(); view != nil && view.Shard.GetTerm() == term && view.Shard.GetPrimary() == a.cfg.Alias && !s.demoted(term) {
+		if view, _ := a.shardView(); view != nil && view.Shard.GetTerm() == term && view.Shard.GetPrimary() == a.cfg.Alias && !a.demoted(term) {
 			return fmt.Errorf("this tablet reigns in term %d: demote it first: %w", term, repl.ErrRefused)
 		}
 		if err := a.change(func(st *state) { st.HeldPlus1 = 0 }); err != nil {
