@@ -16,6 +16,7 @@ const (
 	PartialWrite        Code = 1212 // done, all
 	TxnStateChange      Code = 1213
 	PinnedLost          Code = 1214 // what
+	NotRepeatable       Code = 1215 // shard, what
 )
 
 func txnRows() []Info {
@@ -76,5 +77,11 @@ func txnRows() []Info {
 			Text: "the server connection that held the session's %s was lost", Args: []string{"state"},
 			Cause: "Temporary tables, user-level locks and the like live in one server connection, and that ended.",
 			Cure:  "Connect again and make them anew."},
+		{Code: NotRepeatable, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
+			Text: "the transaction was rolled back: recovery could not repeat exactly what it did on %s (%s) and on %s (%s)",
+			Args: []string{"shard", "what", "other shard", "what there"},
+			Cause: "Atomic commit over several shards keeps the statements for a replay. What depends on chance, on the order of rows, or on a server's own code " +
+				"can come out differently when it is run again; only the first shard of a transaction need not be repeatable.",
+			Cure: "Select such values first and write them as constants, name rows by their keys in place of LIMIT, or SET transaction_mode = 'multi' and do without atomicity."},
 	}
 }

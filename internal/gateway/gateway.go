@@ -97,6 +97,7 @@ func (g *gateway) run(ctx context.Context) error {
 	if err := g.prepare(ctx); err != nil {
 		return err
 	}
+	defer g.shared.Backend.Committer.Close()
 	g.ready.Store(true)
 	g.log.Info("gateway serves", "listen", lis.Addr().String(), "version", g.shared.Version)
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })

@@ -223,6 +223,7 @@ func TestGateway(t *testing.T) {
 			t.Run("sharded", b.testSharded)
 			t.Run("atomic", b.testAtomic)
 			t.Run("session", b.testSession)
+			t.Run("repeat", b.testRepeat)
 		})
 	}
 }
@@ -343,12 +344,7 @@ func (b *bed) testAtomic(t *testing.T) {
 	if got := total(); got != "72.50\n" {
 		t.Errorf("after commit %q", got)
 	}
-	for i := range b.servers {
-		var redo, decisions int
-		if err := b.direct(t, i, "").QueryRow("SELECT (SELECT COUNT(*) FROM _pelorus.redo), (SELECT COUNT(*) FROM _pelorus.decision)").Scan(&redo, &decisions); err != nil || redo+decisions != 0 {
-			t.Errorf("server %d keeps %d redo rows and %d decisions: %v", i, redo, decisions, err)
-		}
-	}
+	b.forgotten(t)
 }
 
 func (b *bed) testSession(t *testing.T) {

@@ -29,8 +29,35 @@ type Statement struct {
 	SQL []byte
 	// InsertID is the first auto-increment value that it made, 0 for none; the replay sets insert_id to it.
 	InsertID uint64
-	// UnixMicro is the time of the gateway when it ran, in microseconds, 0 for none; the replay sets timestamp to it.
+	// UnixMicro is the time of the gateway when it began, in microseconds, 0 for none; the replay sets timestamp to it.
 	UnixMicro int64
+	// Affected is how many rows it changed, or found if Found: what it counts under CLIENT_FOUND_ROWS. -1 is not known.
+	Affected int64
+	Found    bool
+}
+
+// Before lists what a replay sets before the statement.
+func (s *Statement) Before() []string {
+	var out []string
+	if s.UnixMicro > 0 {
+		out = append(out, fmt.Sprintf("SET timestamp = %d.%06d", s.UnixMicro/1e6, s.UnixMicro%1e6))
+	}
+	if s.InsertID > 0 {
+		out = append(out, fmt.Sprintf("SET insert_id = %d", s.InsertID))
+	}
+	return out
+}
+
+// Same says whether a replay changed as many rows as the first run, by the server's answer on a connection without
+// CLIENT_FOUND_ROWS. If not, others have changed rows of the statement between the two.
+func (s *Statement) Same(affected uint64, info string) bool {
+	var matched uint64
+	if s.Found {
+		if _, err := fmt.Sscanf(info, "Rows matched: %d", &matched); err == nil {
+			affected = matched
+		}
+	}
+	return s.Affected < 0 || uint64(s.Affected) == affected
 }
 
 // Record is one participant's share of a transaction.
@@ -125,6 +152,15 @@ func SelectOldDecisions(commitAge, abortAge, limit int) string {
 // Forget removes a decision, once no participant has a record of it.
 func Forget(txnID string) string { return "DELETE FROM " + decisionTable + whose(txnID) }
 
+// ForgetAll removes several decisions; there must be at least one.
+func ForgetAll(txnIDs []string) string {
+	literals := make([]string, len(txnIDs))
+	for i, id := range txnIDs {
+		literals[i] = hex(id)
+	}
+	return "DELETE FROM " + decisionTable + " WHERE txn_id IN (" + strings.Join(literals, ", ") + ")"
+}
+
 // Barrier is a transaction that changes nothing. Once it is committed, all that the server showed before is acknowledged
 // as far as the shard's durability goes: a restarted server shows commits that no replica may have. The id must be
 // unused.
@@ -157,24 +193,9 @@ func SelectTransaction(connID uint64, ageMicros int64) string {
 		" AND TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) >= %d", connID, ageMicros)
 }
 
-// Replay lists the statements that repeat a participant's work, between LockRecord and DeleteRecord.
-func Replay(statements []Statement) []string {
-	var out []string
-	for _, s := range statements {
-		if s.UnixMicro > 0 {
-			out = append(out, fmt.Sprintf("SET timestamp = %d.%06d", s.UnixMicro/1e6, s.UnixMicro%1e6))
-		}
-		if s.InsertID > 0 {
-			out = append(out, fmt.Sprintf("SET insert_id = %d", s.InsertID))
-		}
-		out = append(out, string(s.SQL))
-	}
-	return out
-}
-
-// packVersion is the first byte of packed statements. Behind it each statement has three varints, InsertID, UnixMicro and
-// the length of SQL, and its SQL.
-const packVersion = 1
+// packVersion is the first byte of packed statements. Behind it each statement has packNumbers varints, InsertID, UnixMicro,
+// (Affected + 1) * 2 with Found as the lowest bit, and the length of SQL, and its SQL.
+const packVersion, packNumbers = 2, 4
 
 // ErrPacked says that the statements of a record cannot be read.
 var ErrPacked = errors.New("the record's statements cannot be read")
@@ -183,12 +204,17 @@ var ErrPacked = errors.New("the record's statements cannot be read")
 func Pack(statements []Statement) []byte {
 	size := 1
 	for _, s := range statements {
-		size += 3*binary.MaxVarintLen64 + len(s.SQL)
+		size += packNumbers*binary.MaxVarintLen64 + len(s.SQL)
 	}
 	b := append(make([]byte, 0, size), packVersion)
 	for _, s := range statements {
 		b = binary.AppendUvarint(b, s.InsertID)
 		b = binary.AppendUvarint(b, uint64(max(0, s.UnixMicro)))
+		counted := uint64(max(-1, s.Affected)+1) << 1
+		if s.Found {
+			counted |= 1
+		}
+		b = binary.AppendUvarint(b, counted)
 		b = binary.AppendUvarint(b, uint64(len(s.SQL)))
 		b = append(b, s.SQL...)
 	}
@@ -198,12 +224,12 @@ func Pack(statements []Statement) []byte {
 // Unpack reads what Pack wrote. The statements share b's memory.
 func Unpack(b []byte) ([]Statement, error) {
 	if len(b) == 0 || b[0] != packVersion {
-		return nil, fmt.Errorf("%w: they are empty or of a newer release; upgrade this agent", ErrPacked)
+		return nil, fmt.Errorf("%w: they are empty or of another release; let an agent of the release that wrote them finish it", ErrPacked)
 	}
 	b = b[1:]
 	var out []Statement
 	for len(b) > 0 {
-		var v [3]uint64
+		var v [packNumbers]uint64
 		for i := range v {
 			x, n := binary.Uvarint(b)
 			if n <= 0 {
@@ -211,11 +237,12 @@ func Unpack(b []byte) ([]Statement, error) {
 			}
 			v[i], b = x, b[n:]
 		}
-		if v[1] > 1<<62 || v[2] > uint64(len(b)) {
+		text := v[packNumbers-1]
+		if v[1] > 1<<62 || text > uint64(len(b)) {
 			return nil, fmt.Errorf("%w: a statement is cut short", ErrPacked)
 		}
-		out = append(out, Statement{InsertID: v[0], UnixMicro: int64(v[1]), SQL: b[:v[2]:v[2]]})
-		b = b[v[2]:]
+		out = append(out, Statement{InsertID: v[0], UnixMicro: int64(v[1]), Affected: int64(v[2]>>1) - 1, Found: v[2]&1 != 0, SQL: b[:text:text]})
+		b = b[text:]
 	}
 	return out, nil
 }

@@ -12,7 +12,7 @@ func TestPack(t *testing.T) {
 	for name, in := range map[string][]Statement{
 		"none":   nil,
 		"one":    {{SQL: []byte("UPDATE t SET a = 1")}},
-		"binary": {{SQL: []byte("INSERT INTO t VALUES ('\x00\xff''\\')"), InsertID: 1<<64 - 1, UnixMicro: 1_700_000_000_123_456}, {SQL: []byte{}}},
+		"binary": {{SQL: []byte("INSERT INTO t VALUES ('\x00\xff''\\')"), InsertID: 1<<64 - 1, UnixMicro: 1_700_000_000_123_456, Affected: 3, Found: true}, {SQL: []byte{}, Affected: -1}},
 		"large":  {{SQL: bytes.Repeat([]byte{0, '\'', '\\', 0xff}, 2<<20)}, {SQL: []byte("SAVEPOINT a"), InsertID: 7}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"cut in the text": whole[:len(whole)-1],
 		"cut in a number": whole[:2],
 		"endless number":  append([]byte{packVersion}, bytes.Repeat([]byte{0xff}, 20)...),
-		"huge length":     {packVersion, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 'x'},
+		"huge length":     {packVersion, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 'x'},
 	} {
 		if _, err := Unpack(in); !errors.Is(err, ErrPacked) {
 			t.Errorf("%s: %v, want ErrPacked", name, err)
@@ -57,14 +57,36 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-func TestReplay(t *testing.T) {
-	got := Replay([]Statement{
-		{SQL: []byte("INSERT INTO t (v) VALUES (NOW())"), InsertID: 42, UnixMicro: 1_700_000_000_000_007},
-		{SQL: []byte("SAVEPOINT a")},
-	})
-	want := []string{"SET timestamp = 1700000000.000007", "SET insert_id = 42", "INSERT INTO t (v) VALUES (NOW())", "SAVEPOINT a"}
-	if !reflect.DeepEqual(got, want) {
+func TestBefore(t *testing.T) {
+	insert := Statement{SQL: []byte("INSERT INTO t (v) VALUES (NOW())"), InsertID: 42, UnixMicro: 1_700_000_000_000_007}
+	want := []string{"SET timestamp = 1700000000.000007", "SET insert_id = 42"}
+	if got := insert.Before(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+	plain := Statement{SQL: []byte("SAVEPOINT a")}
+	if got := plain.Before(); got != nil {
+		t.Errorf("got %q, want nothing", got)
+	}
+}
+
+func TestSame(t *testing.T) {
+	for _, c := range []struct {
+		was      Statement
+		affected uint64
+		info     string
+		want     bool
+	}{
+		{Statement{Affected: 2}, 2, "", true},
+		{Statement{Affected: 2}, 3, "Rows matched: 2  Changed: 3  Warnings: 0", false},
+		{Statement{Affected: 0}, 1, "", false},
+		{Statement{Affected: -1}, 7, "", true},
+		{Statement{Affected: 2, Found: true}, 1, "Rows matched: 2  Changed: 1  Warnings: 0", true},
+		{Statement{Affected: 2, Found: true}, 2, "Rows matched: 3  Changed: 2  Warnings: 0", false},
+		{Statement{Affected: 2, Found: true}, 2, "Records: 2  Duplicates: 0  Warnings: 0", true},
+	} {
+		if got := c.was.Same(c.affected, c.info); got != c.want {
+			t.Errorf("%+v replayed with %d rows, %q: the same %v, want %v", c.was, c.affected, c.info, got, c.want)
+		}
 	}
 }
 

@@ -232,14 +232,17 @@ func testReplay(t *testing.T, srv *servers.Server) {
 	c := connect(t, srv)
 	blob := odd(1 << 20)
 	literal := "x'" + hex.EncodeToString(blob) + "'"
-	for _, sql := range redo.Replay([]redo.Statement{
+	for _, st := range []redo.Statement{
 		{SQL: []byte("INSERT INTO k.t (v, at) VALUES (" + literal + ", NOW(6)), ('b', NOW(6))"), InsertID: 41, UnixMicro: 1_700_000_000_000_007},
 		{SQL: []byte("SAVEPOINT s")}, {SQL: []byte("DELETE FROM k.t")}, {SQL: []byte("ROLLBACK TO s")},
-	}) {
-		if strings.HasPrefix(sql, "INSERT") {
+	} {
+		for _, sql := range st.Before() {
+			c.exec(sql)
+		}
+		if bytes.HasPrefix(st.SQL, []byte("INSERT")) {
 			c.exec("BEGIN")
 		}
-		c.exec(sql)
+		c.exec(string(st.SQL))
 	}
 	c.exec("COMMIT")
 	got := c.rows("SELECT id, v, UNIX_TIMESTAMP(at) FROM k.t ORDER BY id")

@@ -144,7 +144,7 @@ func (b *bed) agree(id string, err error) {
 
 // serverDies kills each server, and both, at each step.
 func (b *bed) serverDies() {
-	for _, step := range txn.Steps()[:5] {
+	for _, step := range txn.Steps() {
 		for victims := 1; victims <= 3; victims++ {
 			id := fmt.Sprintf("server-%s-%d", step, victims)
 			g := b.gate()

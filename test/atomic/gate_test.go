@@ -116,12 +116,14 @@ func (g *gate) run(ctx context.Context, tr transfer, hooks txn.Hooks) error {
 				return err
 			}
 			if sql != "START TRANSACTION" {
-				p.Redo = append(p.Redo, redo.Statement{SQL: []byte(sql), InsertID: ok.InsertID, UnixMicro: time.Now().UnixMicro()})
+				p.Redo = append(p.Redo, redo.Statement{SQL: []byte(sql), InsertID: ok.InsertID, UnixMicro: time.Now().UnixMicro(), Affected: int64(ok.Affected)})
 			}
 		}
 	}
 	var err error
-	broken, err = txn.NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), hooks).Commit(ctx, parts)
+	committer := txn.NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), hooks)
+	broken, err = committer.Commit(ctx, parts)
+	committer.Close()
 	return err
 }
 

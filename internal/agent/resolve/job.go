@@ -24,6 +24,8 @@ type job struct {
 	// ready is closed when the transaction's locks are held, or nothing more can be done for them; done at the end.
 	ready, done chan struct{}
 	settle      sync.Once
+	// changed tells of the first statement whose replay met other rows than its first run.
+	changed string
 }
 
 // holding says that whoever waits for the locks need not wait any longer.
@@ -86,6 +88,11 @@ func (r *Resolver) ended(j *job, v redo.Verdict, err error, cancelled bool) {
 	case err == nil && v != "":
 		r.metrics.finished(v)
 		log.Info("txn_resolved", "age", j.head.ageNow().Round(time.Millisecond))
+		if v == redo.Commit && j.changed != "" {
+			r.metrics.changed.Inc()
+			log.Error("txn_replayed_on_changed_rows", "statement", j.changed,
+				"hint", "others changed rows of it after its connection was lost; all of it is committed, look whether the outcome is what was meant")
+		}
 	case err == nil, cancelled, errors.Is(err, errBusy):
 	case t.lost:
 		r.metrics.failed()
@@ -121,7 +128,7 @@ func (j *job) run(ctx context.Context) (redo.Verdict, error) {
 		}
 	}
 	if v != redo.Abort {
-		if err := replay(ctx, c, statements); err != nil {
+		if j.changed, err = replay(ctx, c, statements); err != nil {
 			return v, err
 		}
 	}
@@ -229,21 +236,41 @@ func passing() []uint16 {
 	return []uint16{errLockWait, errDeadlock, errReadOnly, errOffline, errShutdown, errKilled}
 }
 
-// replay repeats the statements.
-func replay(ctx context.Context, c *client.Conn, statements []redo.Statement) error {
+// replay repeats the statements. changed tells of the first that affected another number of rows than before.
+func replay(ctx context.Context, c *client.Conn, statements []redo.Statement) (changed string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
-	for _, sql := range redo.Replay(statements) {
-		if _, err := c.Exec(ctx, sql); err != nil {
-			const shown = 60
-			text := sql[:min(len(sql), shown)]
-			if n := errno(err); n == 0 || slices.Contains(passing(), n) {
-				return fmt.Errorf("replay %q: %w", text, err)
+	for i := range statements {
+		st := &statements[i]
+		for _, sql := range st.Before() {
+			if _, err := c.Exec(ctx, sql); err != nil {
+				return "", refused(sql, err)
 			}
-			return &replayError{fmt.Errorf("replay %q: %w", text, err)}
+		}
+		ok, err := c.Exec(ctx, string(st.SQL))
+		if err != nil {
+			return "", refused(string(st.SQL), err)
+		}
+		if changed == "" && !st.Same(ok.Affected, ok.Info) {
+			changed = fmt.Sprintf("%q affected %d rows, and %d before", shortened(string(st.SQL)), ok.Affected, st.Affected)
 		}
 	}
-	return nil
+	return changed, nil
+}
+
+// refused tells the errors that end by themselves from those of the statement.
+func refused(sql string, err error) error {
+	err = fmt.Errorf("replay %q: %w", shortened(sql), err)
+	if n := errno(err); n == 0 || slices.Contains(passing(), n) {
+		return err
+	}
+	return &replayError{err}
+}
+
+// shortened is what of a statement goes into logs and errors.
+func shortened(sql string) string {
+	const shown = 60
+	return sql[:min(len(sql), shown)]
 }
 
 // wait asks the coordinator until it answers.

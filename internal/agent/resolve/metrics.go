@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	resolved         *prometheus.CounterVec
 	failures         prometheus.Counter
+	changed          prometheus.Counter
 	working, retries prometheus.Gauge
 }
 
@@ -20,13 +21,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Transactions across shards that recovery has finished on this server, by verdict."}, []string{"verdict"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: "failures_total",
 			Help: "Attempts to finish a transaction across shards that failed."}),
+		changed: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: "changed_rows_total",
+			Help: "Transactions across shards whose replay met other rows than their first run, because others had changed them in between."}),
 		working: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: "working",
 			Help: "Transactions across shards that recovery works on now, or whose locks it holds."}),
 		retries: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: "retrying",
 			Help: "Transactions across shards that recovery could not finish yet."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.resolved, m.failures, m.working, m.retries)
+		reg.MustRegister(m.resolved, m.failures, m.changed, m.working, m.retries)
 	}
 	return m
 }

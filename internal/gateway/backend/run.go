@@ -14,6 +14,7 @@ import (
 // planned without its constants.
 func (r *Statement) Run(p *plan.Plan, sql []byte, slots []parse.Slot, sink exec.Sink) (wire.OK, error) {
 	ctx := r.b.ctx
+	r.plan = p
 	if p.Fast == nil {
 		return exec.Run(ctx, p, exec.Input{Src: sql, Slots: slots}, r, sink)
 	}

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
@@ -12,6 +13,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
 	"github.com/pelorusdb/pelorus/internal/sql/vschema"
 )
 
@@ -19,6 +21,7 @@ import (
 type Statement struct {
 	b    *Backend
 	snap *target.Snapshot
+	plan *plan.Plan
 	// InsertID is what LAST_INSERT_ID() is after the statement, 0 if that does not change.
 	InsertID uint64
 	// Found is what FOUND_ROWS() is after the statement, if HasFound.
@@ -100,6 +103,7 @@ func (r *Statement) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) 
 		return nil, r.lost(p, err)
 	}
 	b.track(p.Conn, true)
+	began := time.Now()
 	rows, err := p.Conn.QueryBytes(ctx, q.SQL)
 	if err != nil {
 		b.track(p.Conn, false)
@@ -116,8 +120,7 @@ func (r *Statement) Query(ctx context.Context, ref exec.ShardRef, q exec.Query) 
 		ok := rows.OK()
 		p.begun, p.unsure = ok.Status&wire.StatusInTrans != 0, false
 		if q.Write {
-			p.wrote = true
-			b.Record(p, q.SQL, ok.InsertID)
+			b.Wrote(p, Written{Plan: r.plan, SQL: q.SQL, Began: began, OK: ok, Rows: len(rows.Columns()) > 0})
 		}
 		if ok.Warnings > 0 {
 			r.Warnings = b.Warnings(p.Conn, r.Warnings)
@@ -188,17 +191,18 @@ func (r *Statement) aloneDone(sh *target.Shard, c *pool.Conn, ok wire.OK, err er
 	}
 	if ok.Status&wire.StatusInTrans != 0 {
 		b.track(c, false)
-		b.Tx.parts = append(b.Tx.parts, &Part{shard: sh, server: c.Pool(), Conn: c, begun: true, wrote: true})
+		b.Tx.parts = append(b.Tx.parts, handedOver(sh, c))
 		return
 	}
 	b.release(c)
 }
 
 // On runs f on the session's connection to a shard: the transaction's, or one for this statement alone when there is none.
-// replay are the statements that f runs, for the redo of a transaction; the last of them is the one whose ids f returns.
-// Warnings are f's business.
-func (r *Statement) On(sh *target.Shard, q exec.Query, replay [][]byte, f func(context.Context, *pool.Conn) (wire.OK, error)) (wire.OK, error) {
+// replay are the statements that f runs, for the redo of a transaction that writes; the last of them is the one of pl, whose ids
+// and counts f returns. Warnings are f's business.
+func (r *Statement) On(sh *target.Shard, pl *plan.Plan, q exec.Query, replay [][]byte, f func(context.Context, *pool.Conn) (wire.OK, error)) (wire.OK, error) {
 	b := r.b
+	r.plan = pl
 	if err := b.MayWrite(sh, q.Write); err != nil {
 		return wire.OK{}, err
 	}
@@ -225,20 +229,18 @@ func (r *Statement) On(sh *target.Shard, q exec.Query, replay [][]byte, f func(c
 		return wire.OK{}, r.lost(p, err)
 	}
 	b.track(p.Conn, true)
+	began := time.Now()
 	ok, err := f(b.ctx, p.Conn)
 	b.track(p.Conn, false)
 	if err != nil {
 		return ok, r.lost(p, err)
 	}
 	if q.Write {
-		p.wrote = true
-		for i, sql := range replay {
-			id := uint64(0)
-			if i == len(replay)-1 {
-				id = ok.InsertID
-			}
-			b.Record(p, sql, id)
+		last := len(replay) - 1
+		for _, sql := range replay[:last] {
+			b.Wrote(p, Written{SQL: sql, Began: began})
 		}
+		b.Wrote(p, Written{Plan: r.plan, SQL: replay[last], Began: began, OK: ok})
 	}
 	b.After(p, ok.Status, false, 0)
 	return ok, nil

@@ -26,13 +26,20 @@ type Part struct {
 	unsure bool // a statement failed under autocommit=0, and errors don't say whether a transaction is open
 	wrote  bool
 	redo   []redo.Statement
+	under  *pool.Settings // of the first statement of redo
+	// inexact is what keeps a replay from doing the same again, "" for nothing; temporary says that the connection has
+	// temporary tables, which no replay has.
+	inexact   string
+	temporary bool
 }
 
 // live says whether the server may have a transaction open.
 func (p *Part) live() bool { return p.begun || p.unsure }
 
 // ended takes note that the server has no transaction open any more.
-func (p *Part) ended() { p.begun, p.unsure, p.wrote, p.redo = false, false, false, nil }
+func (p *Part) ended() {
+	p.begun, p.unsure, p.wrote, p.redo, p.under, p.inexact = false, false, false, nil, nil, ""
+}
 
 // Txn is a session's transaction and the connections that it holds.
 type Txn struct {
@@ -110,11 +117,8 @@ func (b *Backend) Held(sh *target.Shard) *pool.Conn {
 
 // Adopt makes a connection part of the transaction, on which a statement, a procedure's call, has begun one.
 func (b *Backend) Adopt(sh *target.Shard, c *pool.Conn) {
-	b.Tx.parts = append(b.Tx.parts, &Part{shard: sh, server: c.Pool(), Conn: c, begun: true, wrote: true})
+	b.Tx.parts = append(b.Tx.parts, handedOver(sh, c))
 }
-
-// Wrote says that a statement has changed rows on a part.
-func (p *Part) Wrote() { p.wrote = true }
 
 // Addr is the address of the part's server.
 func (p *Part) Addr() string { return p.server.Addr() }
@@ -141,6 +145,9 @@ func (b *Backend) Change(sql string) error {
 	for _, p := range slices.Clone(b.Tx.parts) {
 		if _, err := p.Conn.Exec(b.ctx, sql); err != nil {
 			return err
+		}
+		if p.live() {
+			p.remember(redo.Statement{SQL: []byte(sql)})
 		}
 		p.Conn.Adopt(b.Settings)
 	}
@@ -264,7 +271,7 @@ func (b *Backend) hasBegun(p *Part) {
 	}
 	p.begun = true
 	for _, sp := range b.Tx.savepoints {
-		p.redo = append(p.redo, redo.Statement{SQL: []byte("SAVEPOINT " + sp)})
+		p.remember(redo.Statement{SQL: []byte("SAVEPOINT " + sp)})
 	}
 }
 
@@ -317,18 +324,6 @@ func (b *Backend) MayWrite(sh *target.Shard, write bool) error {
 		}
 	}
 	return nil
-}
-
-// Record keeps a write for the redo log of an atomic commit.
-func (b *Backend) Record(p *Part, sql []byte, insertID uint64) {
-	if b.Tx.Mode != txn.Atomic {
-		return
-	}
-	b.Tx.redoBytes += len(sql)
-	if b.Tx.redoBytes > b.cfg.MaxRedoBytes {
-		return // the commit over several shards refuses then; one shard's needs no redo
-	}
-	p.redo = append(p.redo, redo.Statement{SQL: slices.Clone(sql), InsertID: insertID, UnixMicro: time.Now().UnixMicro()})
 }
 
 // After follows what the server says of its transaction after a statement.
@@ -558,14 +553,18 @@ func (b *Backend) commitAtomic(writers []*Part) error {
 			p.ended()
 		}
 	}
+	if err := coordinatorFirst(writers); err != nil {
+		b.Rollback()
+		return err
+	}
 	list := make([]txn.Participant, len(writers))
 	for i, p := range writers {
 		list[i] = txn.Participant{
 			Keyspace: p.shard.Keyspace.Name, Shard: p.shard.Name, Term: p.shard.Term,
 			Conn: p.Conn, Database: p.shard.Keyspace.DBName, Redo: p.redo,
 		}
-		if st := p.Conn.Settings(); st != nil {
-			list[i].Settings = st.SQL
+		if p.under != nil {
+			list[i].Settings = p.under.SQL
 		}
 	}
 	broken, err := b.cfg.Committer.Commit(b.ctx, list)
@@ -611,7 +610,7 @@ func (b *Backend) Savepoint(name string) error {
 			if _, err := p.Conn.Exec(b.ctx, "SAVEPOINT "+q); err != nil {
 				return err
 			}
-			p.redo = append(p.redo, redo.Statement{SQL: []byte("SAVEPOINT " + q)})
+			p.remember(redo.Statement{SQL: []byte("SAVEPOINT " + q)})
 		}
 	}
 	b.Tx.savepoints = append(slices.DeleteFunc(b.Tx.savepoints, func(o string) bool { return strings.EqualFold(o, q) }), q)
@@ -650,7 +649,7 @@ func (b *Backend) onSavepoint(verb, name string) (int, error) {
 		if _, err := p.Conn.Exec(b.ctx, verb+q); err != nil {
 			return 0, err
 		}
-		p.redo = append(p.redo, redo.Statement{SQL: []byte(verb + q)})
+		p.remember(redo.Statement{SQL: []byte(verb + q)})
 	}
 	return i, nil
 }

@@ -66,7 +66,7 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 	}
 	replay = append(replay, sql)
 	q := exec.Query{SQL: sql, Write: p.Writes(), Lock: u.Locks != rewrite.NoLocks}
-	ok, err := s.back.Statement(snap).On(sh, q, replay, func(ctx context.Context, c *pool.Conn) (wire.OK, error) {
+	ok, err := s.back.Statement(snap).On(sh, p, q, replay, func(ctx context.Context, c *pool.Conn) (wire.OK, error) {
 		return s.pinnedAsk(ctx, c, u, sql, out)
 	})
 	if err != nil {

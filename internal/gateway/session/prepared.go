@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -392,6 +393,9 @@ func (s *Session) preparedPlan(snap *target.Snapshot, st *preparedStmt) *plan.Pl
 		}
 		st.plan, st.version = p, snap.Version
 	}
+	if s.back.MustDraw(st.plan) {
+		return nil
+	}
 	return st.plan
 }
 
@@ -457,6 +461,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		if err := s.back.BeginOn(s.ctx, pt); err != nil {
 			return s.partLost(pt, err)
 		}
+		began := time.Now()
 		if err := s.executeOn(pt.Conn, st, ex, s.wantsCursor(p, ex), false); err != nil {
 			var my *wire.MySQLError
 			var lost *backend.Lost
@@ -466,13 +471,12 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 			s.back.Drop(pt)
 			return err
 		}
-		if p.Class == plan.Write && !s.scan.IsErr {
-			pt.Wrote()
+		if write && !s.scan.IsErr {
 			text, err := s.paramText(st, ex)
 			if err != nil {
 				return err
 			}
-			s.back.Record(pt, text, s.scan.InsertID)
+			s.back.Wrote(pt, s.scanned(p, text, began))
 		}
 		s.back.After(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
 		return nil

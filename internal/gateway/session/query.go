@@ -70,7 +70,7 @@ func (s *Session) query(sql, raw []byte, more bool) error {
 	}
 	key := plancache.Key{Shape: shape, Scope: s.back.Route.Scope, Mode: s.back.Mode}
 	e := s.sh.Plans.Get(key, snap.Version)
-	if e == nil || e.Plan != nil && !e.Plan.Fits(sql, slots) {
+	if e == nil || e.Plan != nil && (!e.Plan.Fits(sql, slots) || s.back.MustDraw(e.Plan)) {
 		return s.slow(snap, sql, raw, slots, &key, more)
 	}
 	return s.run(snap, e, sql, raw, slots, more)
@@ -150,6 +150,15 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
 	if err != nil {
 		return s.failMore(err)
+	}
+	if s.back.MustDraw(p) {
+		text, err := s.back.Drawn(stmt, sql)
+		if err != nil {
+			return s.failMore(err)
+		}
+		if text != nil {
+			return s.query(text, nil, more)
+		}
 	}
 	if implicitCommit(stmt) {
 		if err := s.back.Commit(); err != nil {

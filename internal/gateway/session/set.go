@@ -174,7 +174,7 @@ func (s *Session) onLockHome(snap *target.Snapshot, locks rewrite.Locks, f func(
 	if locks == rewrite.TakesLock {
 		s.back.Reserve()
 	}
-	_, err = s.back.Statement(snap).On(home, exec.Query{Lock: true}, nil, func(ctx context.Context, c *pool.Conn) (wire.OK, error) {
+	_, err = s.back.Statement(snap).On(home, nil, exec.Query{Lock: true}, nil, func(ctx context.Context, c *pool.Conn) (wire.OK, error) {
 		err := f(ctx, c)
 		return wire.OK{Status: c.Status()}, err
 	})

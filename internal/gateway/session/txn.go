@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -11,11 +12,8 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
-import ()
-
 // runInTxn forwards a statement on the transaction's connection to the shard.
 func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
-	write := p.Writes() || p.Locks
 	if err := s.back.MayWrite(sh, p.Writes()); err != nil {
 		return s.fail(err)
 	}
@@ -23,6 +21,7 @@ func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) err
 	if err != nil {
 		return s.fail(err)
 	}
+	began := time.Now()
 	n, err := s.back.PipelineBegin(pt)
 	if err == nil {
 		err = s.send(pt.Conn, body, raw)
@@ -41,16 +40,17 @@ func (s *Session) runInTxn(sh *target.Shard, p *plan.Plan, body, raw []byte) err
 		s.back.Drop(pt)
 		return err
 	}
-	if write && !s.scan.IsErr {
-		if p.Writes() {
-			pt.Wrote()
-		}
-		if p.Class == plan.Write {
-			s.back.Record(pt, body, s.scan.InsertID)
-		}
+	if p.Writes() && !s.scan.IsErr {
+		s.back.Wrote(pt, s.scanned(p, body, began))
 	}
 	s.back.After(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
 	return nil
+}
+
+// scanned is the write that was just forwarded.
+func (s *Session) scanned(p *plan.Plan, sql []byte, began time.Time) backend.Written {
+	ok := wire.OK{InsertID: s.scan.InsertID, Affected: s.scan.Affected}
+	return backend.Written{Plan: p, SQL: sql, Began: began, OK: ok, Rows: s.scan.HadResultSet}
 }
 
 // partLost handles a server connection that broke inside a transaction: nothing of it can be kept.

@@ -65,21 +65,27 @@ type Hooks struct {
 }
 
 // Steps lists the steps of a commit in their order: nothing is done; a record is saved; all are saved and locked; the
-// coordinator has committed; every participant has; the decision is forgotten.
+// coordinator has committed; every participant has.
 func Steps() []string {
-	return []string{"begin", "saved", "prepared", "decided", "committed", "forgotten"}
+	return []string{"begin", "saved", "prepared", "decided", "committed"}
 }
 
 // Committer runs atomic commits. Safe for concurrent use.
 type Committer struct {
-	log   *slog.Logger
-	hooks Hooks
+	log    *slog.Logger
+	hooks  Hooks
+	forget *forgetter
 }
 
-// NewCommitter makes a Committer.
+// NewCommitter makes a Committer. Close it, before the pools of its participants.
 func NewCommitter(log *slog.Logger, hooks Hooks) *Committer {
-	return &Committer{log: log, hooks: hooks}
+	c := &Committer{log: log, hooks: hooks}
+	c.forget = newForgetter(c)
+	return c
 }
+
+// Close deletes the decisions that nobody needs any more, within seconds. A Commit after it leaves its own to recovery.
+func (c *Committer) Close() { c.forget.close() }
 
 func (c *Committer) at(step string) {
 	if c.hooks.At != nil {
@@ -121,9 +127,8 @@ func (c *Committer) Commit(ctx context.Context, parts []Participant) (broken []*
 	broken = c.finish(ctx, id, parts[1:])
 	c.at("committed")
 	if len(broken) == 0 {
-		c.forget(ctx, id, &parts[0])
+		c.forget.later(id, parts[0].Conn.Pool())
 	}
-	c.at("forgotten")
 	return broken, nil
 }
 
@@ -212,13 +217,6 @@ func (c *Committer) abandon(ctx context.Context, id string, parts []Participant)
 		}
 		return nil
 	})
-}
-
-// forget removes the decision of a transaction that is committed everywhere.
-func (c *Committer) forget(ctx context.Context, id string, p *Participant) {
-	if err := alone(ctx, p.Conn.Pool(), []byte(redo.Forget(id))); err != nil {
-		c.log.Info("a decision row is left to recovery", "txn", id, "shard", p.name(), "error", err)
-	}
 }
 
 // alone runs a statement in a transaction of its own.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -162,7 +163,9 @@ func TestCommit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			parts, seen := newFakes(t, map[string]map[string]fault{"c": c.coordinator, "p": c.participant})
-			broken, err := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), Hooks{}).Commit(t.Context(), parts)
+			committer := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), Hooks{})
+			broken, err := committer.Commit(t.Context(), parts)
+			committer.Close()
 			decided := strings.HasSuffix(c.onP, "commit")
 			if decided != (err == nil) || errors.Is(err, ErrUnknown) != c.unknown {
 				t.Errorf("error %v", err)
@@ -197,11 +200,41 @@ func TestClientGone(t *testing.T) {
 			cancel()
 		}
 	}}
-	if _, err := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), hooks).Commit(ctx, parts); err != nil {
+	committer := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), hooks)
+	if _, err := committer.Commit(ctx, parts); err != nil {
 		t.Fatal(err)
 	}
+	committer.Close()
 	if got := seen("c") + "; " + seen("p"); got != "decide commit forget*; save* lock commit" {
 		t.Errorf("steps %s", got)
+	}
+}
+
+// TestForgetTogether holds that decisions are deleted behind the clients' backs, many at once, and that the queue is bounded.
+func TestForgetTogether(t *testing.T) {
+	parts, seen := newFakes(t, nil)
+	c := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), Hooks{})
+	const many = 2*forgetBatch + 1
+	for i := range many {
+		c.forget.later(strconv.Itoa(i), parts[0].Conn.Pool())
+	}
+	if got := seen("c"); got != "" {
+		t.Errorf("%s before the pause", got)
+	}
+	c.Close()
+	if got := seen("c"); got != "forget* forget* forget*" {
+		t.Errorf("%d decisions were forgotten by: %s", many, got)
+	}
+	c.forget.later("late", parts[0].Conn.Pool())
+	if n := len(c.forget.queues); n != 0 {
+		t.Errorf("%d queues after the end", n)
+	}
+
+	full := newForgetter(c)
+	full.queues[nil] = make([]string, maxForgets)
+	full.later("one more", nil)
+	if n := len(full.queues[nil]); n != maxForgets {
+		t.Errorf("%d decisions wait, want at most %d", n, maxForgets)
 	}
 }
 

@@ -73,6 +73,12 @@ type Plan struct {
 	Reason  string   // why this way, one clause
 	Locks   bool     // takes row locks: needs the primary
 	Uses    Uses
+
+	// What a transaction over several shards must know of its writes, because recovery runs them again. Inexact names what
+	// makes a second run do something else, "" for nothing; Draws says that this is, in part, what Draws lists; OrdersKeys
+	// that keys which the server makes follow the order of a query's rows.
+	Inexact           string
+	Draws, OrdersKeys bool
 }
 
 // Guard is a slot whose text is part of the plan: a statement of the same shape may use the plan only if its slot
@@ -130,6 +136,10 @@ func Build(src []byte, slots []parse.Slot, stmt parse.Statement, env Env) (*Plan
 		return nil, err
 	}
 	p.Uses |= uses(stmt)
+	if p.Class == Write {
+		p.Inexact, p.OrdersKeys = inexact(stmt), ordersKeys(stmt)
+		p.Draws = p.Inexact != "" && len(Draws(stmt)) > 0
+	}
 	p.Tables = b.tableNames()
 	if p.Fast == nil && p.Guards == nil && !p.NoCache {
 		p.Guards = b.guards
