@@ -71,8 +71,17 @@ var tables = []string{
 	"CREATE TABLE account (id BIGINT NOT NULL PRIMARY KEY, v BIGINT NOT NULL)",
 }
 
+// worldConfig is the cluster that `pelorus up` makes without arguments, with a second control node.
+const worldConfig = `
+controls: 2
+keyspaces:
+  - name: commerce
+    shards: ["-80", "80-"]
+    replicas: 2
+`
+
 func newWorld(t *testing.T, family string) *world {
-	c := cluster.Start(t, cluster.Options{Family: family})
+	c := cluster.Start(t, cluster.Options{Family: family, Config: worldConfig})
 	t.Logf("%s: ready after %.1f s", family, c.UpTook.Seconds())
 	creds, err := credentials.Load(filepath.Join(c.Dir, "credentials.yaml"))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/devcluster"
+	"github.com/pelorusdb/pelorus/internal/devcluster/ports"
 )
 
 // outage is how long control and etcd stay dead.
@@ -23,27 +24,51 @@ func outage() time.Duration {
 	return 10 * time.Second
 }
 
+// killAll kills processes and keeps their ports from other clusters of this machine until they are started again, which
+// the returned function does.
+func (w *world) killAll(names ...string) (back func()) {
+	w.t.Helper()
+	var locks []*ports.Lock
+	for _, name := range names {
+		port := w.process(name).Port
+		w.Kill(name)
+		w.WaitFor("the port of "+name, func() error {
+			lock, ok := ports.Reserve(port)
+			if !ok {
+				return fmt.Errorf("%d is taken", port)
+			}
+			locks = append(locks, lock)
+			return nil
+		})
+	}
+	return func() {
+		w.t.Helper()
+		for _, name := range names {
+			w.Pelorus("local", "restart", name, "--dir", w.Dir)
+		}
+		for _, lock := range locks {
+			lock.Close()
+		}
+	}
+}
+
 // killAgents kills the agents of all tablets at once, under load, and starts them again.
 func killAgents(w *world) {
 	l := w.startLoad(strict)
 	bench := w.startSysbench()
 	guard := w.guardServers()
-	before := w.Running()
+	before, reigns := w.Running(), w.shardRecords()
 	var agents []string
 	for name := range before {
 		if strings.HasPrefix(name, devcluster.RoleTablet+"-") {
 			agents = append(agents, name)
 		}
 	}
-	for _, name := range agents {
-		w.Kill(name)
-	}
+	back := w.killAll(agents...)
 	began := time.Now()
 	l.progress()
-	lasts(outage()/2, l)
-	for _, name := range agents {
-		w.Pelorus("local", "restart", name, "--dir", w.Dir)
-	}
+	lasts(outage(), l)
+	back()
 	w.agentsAnswer(agents)
 	w.t.Logf("%d agents were dead or starting for %.1f s", len(agents), time.Since(began).Seconds())
 	l.progress()
@@ -55,6 +80,21 @@ func killAgents(w *world) {
 		if strings.HasPrefix(name, devcluster.RoleMysqld+"-") && after[name] != pid {
 			w.t.Errorf("%s had pid %d and has %d: its agent did not leave it alone", name, pid, after[name])
 		}
+	}
+	w.sameReigns(reigns)
+}
+
+// shardRecords is who reigns in which term.
+func (w *world) shardRecords() string {
+	w.t.Helper()
+	return w.Pelorus("shard", "list", "--json")
+}
+
+// sameReigns checks that an outage has changed nothing.
+func (w *world) sameReigns(before string) {
+	w.t.Helper()
+	if after := w.shardRecords(); after != before {
+		w.t.Errorf("the outage has changed the shards' records from\n%s\nto\n%s", before, after)
 	}
 }
 
@@ -73,14 +113,23 @@ func (w *world) agentsAnswer(agents []string) {
 	}
 }
 
+// killControl kills one control node, whose place the other takes, and then that one too.
 func killControl(w *world) {
+	reigns := w.shardRecords()
 	l := w.startLoad(strict)
 	bench := w.startSysbench()
 	guard := w.guardServers()
-	w.Kill("control-1")
+	firstBack := w.killAll("control-1")
 	l.progress()
+	other := w.process("control-2")
+	w.WaitFor("the other control node", func() error {
+		_, err := w.Try("--control", fmt.Sprintf("127.0.0.1:%d", other.Port), "keyspace", "list")
+		return err
+	})
+	otherBack := w.killAll(other.Name)
 	lasts(outage(), l)
-	w.Pelorus("local", "restart", "control-1", "--dir", w.Dir)
+	firstBack()
+	otherBack()
 	w.WaitFor("control", func() error {
 		_, err := w.Try("keyspace", "list")
 		return err
@@ -89,13 +138,15 @@ func killControl(w *world) {
 	bench.wait()
 	l.stop()
 	guard.stop()
+	w.sameReigns(reigns)
 }
 
 func killEtcd(w *world) {
+	reigns := w.shardRecords()
 	l := w.startLoad(strict)
 	bench := w.startSysbench()
 	guard := w.guardServers()
-	w.Kill("topo")
+	back := w.killAll("topo")
 	l.progress()
 	// New clients too, whom the gateway has to admit without its topology.
 	if err := w.DB(keyspace).Ping(); err != nil {
@@ -105,7 +156,7 @@ func killEtcd(w *world) {
 	if err := w.DB(keyspace).Ping(); err != nil {
 		w.t.Errorf("a client that comes at the end of the outage: %v", err)
 	}
-	w.Pelorus("local", "restart", "topo", "--dir", w.Dir)
+	back()
 	// The topology works again for everybody: control writes a record and the gateway sees it.
 	w.WaitFor("control to write", func() error {
 		_, err := w.Try("sql", "--keyspace", keyspace, "-e", "ALTER VSCHEMA CREATE VINDEX after_outage USING xxhash")
@@ -125,6 +176,22 @@ func killEtcd(w *world) {
 	bench.wait()
 	l.stop()
 	guard.stop()
+	w.sameReigns(reigns)
+	w.watchesResumed()
+}
+
+// watchesResumed checks that agents and gateways follow the topology again after etcd was away: a hand-over reaches them all.
+func (w *world) watchesResumed() {
+	w.t.Helper()
+	first := w.reign()
+	l := w.startLoad(cutTransactions)
+	w.Pelorus("reparent", "planned", reparented)
+	second := w.reign()
+	w.replicates(first, second)
+	w.Pelorus("reparent", "planned", reparented, "--new-primary", first)
+	w.replicates(second, first)
+	l.progress()
+	l.stop()
 }
 
 // serverGuard watches servers of primaries: they must never be read-only.
