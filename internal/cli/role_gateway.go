@@ -27,6 +27,8 @@ func (a *App) gatewayCommand() *cobra.Command {
 		f.IntVar(&cfg.MergeRows, "merge-rows", cfg.MergeRows, "most rows that a statement over several shards may hold in memory")
 		f.IntVar(&cfg.MergeBytes, "merge-bytes", cfg.MergeBytes, "most bytes that it may hold")
 		f.DurationVar(&cfg.WaitPrimary, "wait-primary", cfg.WaitPrimary, "how long statements wait for a shard without primary")
+		f.DurationVar(&cfg.IdleTimeout, "idle-timeout", cfg.IdleTimeout, "after which a silent client is cut off, as wait_timeout; sessions may SET another (0: never)")
+		f.DurationVar(&cfg.QueryTimeout, "query-timeout", cfg.QueryTimeout, "after which a statement that only reads is ended with error 3024 (0: never)")
 		f.DurationVar(&cfg.WriteTimeout, "write-timeout", cfg.WriteTimeout, "after which a client that does not read its results is cut off")
 		f.StringVar(&cfg.TLSCert, "tls-cert", cfg.TLSCert, "certificate (PEM) for clients")
 		f.StringVar(&cfg.TLSKey, "tls-key", cfg.TLSKey, "its key (PEM)")

@@ -35,6 +35,10 @@ type Config struct {
 	MergeRows, MergeBytes int
 	// WaitPrimary is how long statements wait for a shard without primary.
 	WaitPrimary time.Duration
+	// IdleTimeout ends a client that is silent for so long, as wait_timeout does; a session may SET another. 0: none.
+	IdleTimeout time.Duration
+	// QueryTimeout ends a statement that only reads and takes longer, with error 3024, as max_execution_time does. 0: none.
+	QueryTimeout time.Duration
 	// WriteTimeout ends a client that does not read its results.
 	WriteTimeout time.Duration
 	// TLSCert and TLSKey are PEM files; empty offers no TLS.
@@ -50,7 +54,7 @@ func DefaultConfig() Config {
 		Etcd: []string{"http://127.0.0.1:15379"}, Prefix: "/pelorus",
 		MaxConnections: 10_000, PoolSize: 300, PoolWait: 10 * time.Second, PoolIdle: time.Minute,
 		MaxPacket: 64 << 20, MergeRows: 1_000_000, MergeBytes: 256 << 20,
-		WaitPrimary: 10 * time.Second, WriteTimeout: time.Minute,
+		WaitPrimary: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 8 * time.Hour,
 	}
 }
 
@@ -73,6 +77,17 @@ func (c *Config) Validate() error {
 	} {
 		if n.v < n.least || n.v > n.top {
 			return errcode.New(errcode.BadConfig, fmt.Sprintf("%s is %d, want %d to %d", n.name, n.v, n.least, n.top))
+		}
+	}
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+	}{
+		{"pool-wait", c.PoolWait}, {"pool-idle", c.PoolIdle}, {"wait-primary", c.WaitPrimary}, {"write-timeout", c.WriteTimeout},
+		{"idle-timeout", c.IdleTimeout}, {"query-timeout", c.QueryTimeout},
+	} {
+		if d.v < 0 {
+			return errcode.New(errcode.BadConfig, fmt.Sprintf("%s is %s, want 0 or more", d.name, d.v))
 		}
 	}
 	if len(c.Etcd) == 0 {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
@@ -94,10 +95,11 @@ func (g *gateway) run(ctx context.Context) error {
 		return err
 	}
 	defer stopHTTP()
-	if err := g.prepare(ctx); err != nil {
+	if err := g.prepare(ctx); err != nil || g.shared == nil {
 		return err
 	}
 	defer g.shared.Backend.Committer.Close()
+	wg.Go(func() { g.shared.Clients.Run(ctx, g.cfg.QueryTimeout) })
 	g.ready.Store(true)
 	g.log.Info("gateway serves", "listen", lis.Addr().String(), "version", g.shared.Version)
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
@@ -147,7 +149,7 @@ func (g *gateway) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reg, plans := session.NewRegistry(), plancache.New()
+	reg, plans := clients.New(), plancache.New()
 	g.shared = &session.Shared{
 		Backend: &backend.Config{
 			Targets: g.targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
@@ -155,10 +157,11 @@ func (g *gateway) prepare(ctx context.Context) error {
 			WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
 		},
 		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
-		Registry: reg, Server: server,
+		Clients: reg, Server: server,
 		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{
 			MaxPacket: g.cfg.MaxPacket, MaxPrepared: 16_382, MaxUserVars: 10_000, WriteTimeout: g.cfg.WriteTimeout,
+			IdleTimeout: g.cfg.IdleTimeout, QueryTimeout: g.cfg.QueryTimeout,
 		},
 		Cell: g.cfg.Cell, MariaDB: mariaDB, Version: version, Log: g.log,
 	}

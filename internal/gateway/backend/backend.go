@@ -311,6 +311,3 @@ func (b *Backend) Warnings(c *pool.Conn, to []Warning) []Warning {
 	}
 	return to
 }
-
-// Busy says whether a watched connection's answer is awaited. Safe for any goroutine.
-func (b *Backend) Busy() bool { return b.cur.Load() != nil }

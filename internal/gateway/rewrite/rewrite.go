@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
@@ -26,6 +27,7 @@ type Values struct {
 	TxnMode      string // transaction_mode
 	Warnings     int    // of all levels
 	Errors       int    // those of level Error
+	WaitTimeout  time.Duration
 	// UserVars maps lower-case names to SQL literals.
 	UserVars map[string]string
 }
@@ -250,6 +252,8 @@ func (w *writer) systemVariable(x *parse.Variable) (string, bool) {
 		return strconv.Itoa(v.Warnings), true
 	case "error_count":
 		return strconv.Itoa(v.Errors), true
+	case "wait_timeout":
+		return strconv.Itoa(int(v.WaitTimeout.Seconds())), true
 	case "read_only", "super_read_only", "innodb_read_only":
 		return "0", true
 	case "gtid_mode":

@@ -26,13 +26,5 @@ func (s *Session) comFieldList(payload []byte) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	for i := range cols {
-		// In this answer each definition ends with the column's default value, NULL here.
-		s.out = append(wire.AppendColumn(s.out[:0], &cols[i], s.caps), 0xfb)
-		if err := s.conn.WritePacket(s.out); err != nil {
-			return err
-		}
-	}
-	s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
-	return s.writeFlush(s.out)
+	return s.to.Fields(cols)
 }

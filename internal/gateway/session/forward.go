@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -174,7 +175,7 @@ func (s *Session) forward(c *pool.Conn, kind wire.ResponseKind, release bool) er
 			return s.last(c, n, release)
 		}
 		sent = true
-		if err := s.conn.WriteRaw(chunk); err != nil {
+		if err := s.to.Conn.WriteRaw(chunk); err != nil {
 			// The rest of the result is of no use to anybody: the server notices when its connection closes.
 			s.back.Unwatch(c)
 			c.Discard()
@@ -224,6 +225,10 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 	}
 	lease := w.Lease(n)
 	defer lease.Free()
+	answer := lease.Bytes()
+	if struck && s.scan.IsErr {
+		answer = s.giveReason(answer)
+	}
 	if s.scan.LocalInfile {
 		return s.relayInfile(c, lease.Bytes())
 	}
@@ -240,7 +245,28 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 	case release:
 		s.giveBack(c)
 	}
-	return s.conn.WriteRaw(lease.Bytes())
+	return s.to.Conn.WriteRaw(answer)
+}
+
+// giveReason returns the last bytes of an answer that ends in an error with the reason for it.
+func (s *Session) giveReason(answer []byte) []byte {
+	const header = 4
+	at := len(answer) - s.scan.LastPacket
+	if at < 0 {
+		return answer // the packet's beginning is with the client already
+	}
+	my, err := wire.ParseErr(answer[at+header:])
+	if err != nil {
+		return answer
+	}
+	why := s.reason(my)
+	if why == my {
+		return answer
+	}
+	s.warnings = append(s.warnings[:0], backend.Warning{Level: "Error", Code: why.Errno, Text: why.Message})
+	packet := wire.AppendErr(nil, why)
+	n := len(packet)
+	return slices.Concat(answer[:at], []byte{byte(n), byte(n >> 8), byte(n >> 16), answer[at+3]}, packet)
 }
 
 // keepError keeps the error that ends a response for SHOW WARNINGS.

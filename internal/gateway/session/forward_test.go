@@ -15,6 +15,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
@@ -82,7 +83,7 @@ func fakeServer(t testing.TB) string {
 		for i, p := range listPackets(login.Caps, 2) {
 			prepared = append(prepared, frame(byte(2+i), p)...)
 		}
-		text, binary := answer(login.Caps, []byte("\x0212")), answer(login.Caps, []byte{0, 0, 12, 0, 0, 0})
+		text, binary := oneRow(login.Caps, []byte("\x0212")), oneRow(login.Caps, []byte{0, 0, 12, 0, 0, 0})
 		for {
 			payload, _, err := c.ReadCommand()
 			if err != nil || payload[0] == wire.ComQuit {
@@ -128,8 +129,8 @@ func listPackets(caps wire.Capability, n int) [][]byte {
 	return out
 }
 
-// answer is a whole result of one row.
-func answer(caps wire.Capability, row []byte) []byte {
+// oneRow is a whole result of one row.
+func oneRow(caps wire.Capability, row []byte) []byte {
 	packets := append([][]byte{{1}}, listPackets(caps, 1)...)
 	packets = append(packets, row)
 	if caps&wire.ClientDeprecateEOF != 0 {
@@ -206,9 +207,9 @@ func fakeGateway(t testing.TB) string {
 			t.Fatal("the topology is not seen")
 		}
 	}
-	reg, plans := NewRegistry(), plancache.New()
+	reg, plans := clients.New(), plancache.New()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: NewStatementTable(), Registry: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: NewStatementTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
 		Backend: &backend.Config{
 			Targets: targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Merge: exec.Limits{MaxRows: 1000, MaxBytes: 1 << 20},
 			MaxRedoBytes: 1 << 20, WaitPrimary: waitLimit, Log: log,

@@ -13,15 +13,15 @@ import (
 
 // relayInfile passes a server's request for a local file on to the client, the client's bytes back, and the answer on.
 func (s *Session) relayInfile(c *pool.Conn, request []byte) error {
-	if err := s.conn.WriteRaw(request); err != nil {
+	if err := s.to.Conn.WriteRaw(request); err != nil {
 		c.Discard()
 		return err
 	}
 	w := c.Wire()
 	w.SetSeq(2)
-	s.conn.SetSeq(2)
+	s.to.Conn.SetSeq(2)
 	for {
-		p, err := s.conn.ReadPacket()
+		p, err := s.to.Conn.ReadPacket()
 		if err == nil {
 			err = w.WritePacket(p)
 		}
@@ -51,7 +51,7 @@ func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []
 	if !st.Local {
 		return s.fail(errcode.New(errcode.PrivilegeNeeded, "FILE (use LOAD DATA LOCAL INFILE)"))
 	}
-	if s.caps&wire.ClientLocalFiles == 0 {
+	if s.to.Caps&wire.ClientLocalFiles == 0 {
 		return s.fail(errcode.New(errcode.LocalInfileRefused))
 	}
 	name := s.back.Route.Scope.Keyspace

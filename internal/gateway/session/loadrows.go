@@ -69,7 +69,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	if st.XML || len(st.Set) > 0 {
 		return s.fail(errcode.New(errcode.Unsupported, "LOAD DATA with SET or LOAD XML into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
 	}
-	in := &infileReader{conn: s.conn}
+	in := &infileReader{conn: s.to.Conn}
 	rows, err := load.NewReader(in, load.Format{
 		FieldsTerminated: st.FieldsTerminated, FieldsEnclosed: st.FieldsEnclosed, FieldsEscaped: st.FieldsEscaped,
 		LinesStarting: st.LinesStarting, LinesTerminated: st.LinesTerminated,
@@ -81,10 +81,10 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	if err := l.prepare(); err != nil {
 		return s.fail(err)
 	}
-	if err := s.conn.WritePacket(append([]byte{0xfb}, st.File...)); err != nil {
+	if err := s.to.Conn.WritePacket(append([]byte{0xfb}, st.File...)); err != nil {
 		return err
 	}
-	if err := s.conn.Flush(); err != nil {
+	if err := s.to.Conn.Flush(); err != nil {
 		return err
 	}
 	s.warnings = s.warnings[:0]
@@ -98,7 +98,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	}
 	s.rowCount = int64(total.Affected)
 	total.Info = fmt.Sprintf("Records: %d  Deleted: 0  Skipped: %d  Warnings: %d", l.records, l.records-min(l.records, total.Affected), len(s.warnings))
-	return s.okMore(total, false)
+	return s.to.OK(total, false)
 }
 
 // prepare finds out about the columns in the order of the file's fields, "" for a field that is read and dropped, and
@@ -256,7 +256,7 @@ func (l *loader) insert(sql []byte) (wire.OK, error) {
 		return wire.OK{}, err
 	}
 	r := s.back.Statement(snap)
-	ok, err := s.runPlan(r, p, sql, slots, &resultWriter{s: s})
+	ok, err := s.runPlan(r, p, sql, slots, s.to.Rows(false))
 	s.back.Settle()
 	s.warnings = append(s.warnings, r.Warnings[:min(len(r.Warnings), backend.MaxWarnings-len(s.warnings))]...)
 	return ok, err

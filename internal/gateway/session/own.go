@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/answer"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
@@ -21,7 +22,7 @@ func (s *Session) isOwn(stmt parse.Statement) bool {
 		*parse.ExecuteStmt, *parse.DeallocateStmt, *parse.VSchemaStmt, *parse.LoadDataStmt, *parse.DoStmt:
 		return true
 	case *parse.ShowStmt:
-		return s.ownShow(st)
+		return answer.What(st) == "VARIABLES" || answer.Knows(st)
 	case *parse.ExplainStmt:
 		return st.Format == "PELORUS"
 	case *parse.OtherStmt:
@@ -107,7 +108,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 func (s *Session) done(more bool) error {
 	s.rowCount = 0
 	s.warnings = s.warnings[:0]
-	return s.okMore(wire.OK{}, more)
+	return s.to.OK(wire.OK{}, more)
 }
 
 // other answers statements about a server as such, which a sharded database has not.
@@ -135,26 +136,23 @@ func (s *Session) explain(snap *target.Snapshot, st *parse.ExplainStmt, sql []by
 		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
 	}
 	if s.isOwn(stmt) {
-		return s.table(more, []string{"plan"}, [][]string{{"answered by the gateway"}})
+		return s.table(more, answer.One("plan", "answered by the gateway"))
 	}
 	p, err := plan.Build(body, slots, stmt, s.env(snap))
 	if err != nil {
 		return s.failMore(err)
 	}
-	var rows [][]string
-	for line := range strings.SplitSeq(strings.TrimRight(p.Explain(), "\n"), "\n") {
-		rows = append(rows, []string{line})
-	}
+	lines := strings.Split(strings.TrimRight(p.Explain(), "\n"), "\n")
 	if p.Fast != nil {
 		if sh, err := s.back.Route.Find(snap, p.Fast, body, slots, nil); err == nil {
 			where := sh.Keyspace.Name + "/" + sh.Name
 			if sh.Primary != nil {
 				where += " at " + sh.Primary.Alias
 			}
-			rows = append(rows, []string{"to " + where})
+			lines = append(lines, "to "+where)
 		}
 	}
-	return s.table(more, []string{"plan"}, rows)
+	return s.table(more, answer.One("plan", lines...))
 }
 
 // alterVSchema runs ALTER VSCHEMA.
@@ -213,20 +211,20 @@ func (s *Session) kill(snap *target.Snapshot, st *parse.KillStmt, sql []byte, mo
 }
 
 func (s *Session) killStatement(id uint64, queryOnly, more bool) error {
-	victim := s.sh.Registry.find(id)
+	victim := s.sh.Clients.Find(id)
 	if victim == nil {
 		return s.failMore(errcode.New(errcode.NoSuchThread, id))
 	}
-	if victim.public.Load().user != s.login.User {
+	if victim.User() != s.login.User {
 		return s.failMore(errcode.New(errcode.NotYourThread, id))
 	}
-	if victim == s { // as a server does it: the statement that is interrupted is this one
+	if victim == s.me { // as a server does it: the statement that is interrupted is this one
 		if err := s.failMore(errcode.New(errcode.Killed)); err != nil || queryOnly {
 			return err
 		}
 		return errQuit
 	}
-	victim.Kill(queryOnly)
+	victim.Session().Kill(queryOnly)
 	return s.done(more)
 }
 
@@ -252,7 +250,7 @@ func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 	}
 	s.sqlPrep[strings.ToLower(st.Name.Name)] = text
 	s.rowCount, s.warnings = 0, s.warnings[:0]
-	return s.okMore(wire.OK{Info: "Statement prepared"}, more)
+	return s.to.OK(wire.OK{Info: "Statement prepared"}, more)
 }
 
 func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {

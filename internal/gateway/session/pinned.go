@@ -9,6 +9,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/reply"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
@@ -22,7 +23,7 @@ func (s *Session) values() *rewrite.Values {
 	v := &rewrite.Values{
 		User: s.login.User, Host: s.host, Keyspace: s.back.Route.Scope.Keyspace, Version: s.sh.Version, ConnectionID: s.id,
 		LastInsertID: s.lastInsertID, FoundRows: s.foundRows, RowCount: s.rowCount, TxnMode: s.back.Tx.Mode.String(),
-		Warnings: len(s.warnings), UserVars: s.userVars,
+		Warnings: len(s.warnings), UserVars: s.userVars, WaitTimeout: s.me.IdleLimit(),
 	}
 	for _, w := range s.warnings {
 		if w.Level == "Error" {
@@ -58,7 +59,8 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 	if u.Locks == rewrite.TakesLock {
 		s.back.Reserve()
 	}
-	out := &resultWriter{s: s, binary: s.binary}
+	s.limit(p)
+	out := s.to.Rows(s.binary)
 	s.warnings = s.warnings[:0]
 	var replay [][]byte
 	if set := s.setUserVars(u); set != "" {
@@ -73,19 +75,19 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 		s.back.Recover()
 		return s.failMore(err)
 	}
-	if out.started {
+	if out.Started() {
 		s.rowCount = -1
 		if !u.CountsFound {
-			s.foundRows = out.rows
+			s.foundRows = out.Count()
 		}
-		return out.finish(ok, more)
+		return out.Finish(ok, more)
 	}
 	s.rowCount = int64(ok.Affected)
 	if ok.InsertID != 0 {
 		s.lastInsertID = ok.InsertID
 	}
 	ok.Status = 0
-	return s.okMore(ok, more)
+	return s.to.OK(ok, more)
 }
 
 // pinnedShard returns the shard of a statement of runPinned. One that has to do with named locks runs where those are.
@@ -105,7 +107,7 @@ func (s *Session) pinnedShard(snap *target.Snapshot, p *plan.Plan, u *rewrite.Re
 }
 
 // pinnedAsk runs the statement between setting the variables and reading them back.
-func (s *Session) pinnedAsk(ctx context.Context, c *pool.Conn, u *rewrite.Result, sql []byte, out *resultWriter) (ok wire.OK, err error) {
+func (s *Session) pinnedAsk(ctx context.Context, c *pool.Conn, u *rewrite.Result, sql []byte, out *reply.Rows) (ok wire.OK, err error) {
 	c.Dirty = c.Dirty || len(u.Assigns) > 0
 	if set := s.setUserVars(u); set != "" {
 		if _, err := c.Exec(ctx, set); err != nil {

@@ -245,25 +245,7 @@ func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) err
 			params[i] = wire.Column{Name: "?", Charset: 63, Type: wire.TypeVarString}
 		}
 	}
-	s.out = wire.AppendPrepared(s.out[:0], wire.Prepared{ID: st.id, Columns: len(cols), Params: len(params)}, s.caps)
-	if err := s.conn.WritePacket(s.out); err != nil {
-		return err
-	}
-	for _, list := range [2][]wire.Column{params, cols} {
-		for i := range list {
-			s.out = wire.AppendColumn(s.out[:0], &list[i], s.caps)
-			if err := s.conn.WritePacket(s.out); err != nil {
-				return err
-			}
-		}
-		if len(list) > 0 && s.caps&wire.ClientDeprecateEOF == 0 {
-			s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
-			if err := s.conn.WritePacket(s.out); err != nil {
-				return err
-			}
-		}
-	}
-	return s.conn.Flush()
+	return s.to.Prepared(st.id, params, cols)
 }
 
 func (s *Session) stmtOf(payload []byte) *preparedStmt {
@@ -312,7 +294,7 @@ func (s *Session) comStmtReset(payload []byte) error {
 	}
 	st.dropLong()
 	s.closeCursor(st)
-	return s.ok(wire.OK{})
+	return s.to.OK(wire.OK{}, false)
 }
 
 // comLongData keeps a piece of a long parameter. There is no answer, not even to an unknown statement.
@@ -354,7 +336,7 @@ func (s *Session) comExecute(payload []byte) error {
 		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
 	}
 	ex := &s.ex
-	if err := ex.Parse(payload, st.params, st.types, st.long, s.caps); err != nil {
+	if err := ex.Parse(payload, st.params, st.types, st.long, s.to.Caps); err != nil {
 		return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 	}
 	if ex.NewTypes != nil {
@@ -362,6 +344,7 @@ func (s *Session) comExecute(payload []byte) error {
 	}
 	snap := s.sh.Targets.Current()
 	if p := s.preparedPlan(snap, st); p != nil {
+		s.limit(p)
 		values, err := st.vindexValues(ex)
 		if err != nil {
 			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))

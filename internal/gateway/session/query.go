@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/answer"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
@@ -24,7 +25,7 @@ func (s *Session) comQuery(payload, raw []byte) error {
 	sql := payload[1:]
 	if s.qattrs {
 		var err error
-		if sql, _, err = wire.StripQueryAttributes(payload, s.caps); err != nil {
+		if sql, _, err = wire.StripQueryAttributes(payload, s.to.Caps); err != nil {
 			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 		}
 		raw = nil
@@ -51,7 +52,7 @@ func (s *Session) several(sql, raw []byte) error {
 			return err
 		}
 		if s.failed {
-			return s.conn.Flush()
+			return s.to.Conn.Flush()
 		}
 		sql, raw = sql[rest:], nil
 		s.follows = true
@@ -62,6 +63,9 @@ func (s *Session) several(sql, raw []byte) error {
 // the answer is not flushed.
 func (s *Session) query(sql, raw []byte, more bool) error {
 	s.failed = false
+	if !s.binary { // else the command was told with its parameters' marks
+		s.me.Begin("Query", sql)
+	}
 	snap := s.sh.Targets.Current()
 	shape, slots, ok := parse.Fingerprint(sql, s.back.Mode, s.slots[:0])
 	s.slots = slots
@@ -82,6 +86,7 @@ func (s *Session) run(snap *target.Snapshot, e *plancache.Entry, sql, raw []byte
 		return s.own(snap, e.Stmt, sql, more)
 	}
 	p := e.Plan
+	s.limit(p)
 	if s.bound || s.readOnly {
 		if err := s.allowed(p); err != nil {
 			return s.failMore(err)
@@ -101,6 +106,13 @@ func (s *Session) run(snap *target.Snapshot, e *plancache.Entry, sql, raw []byte
 		}
 	}
 	return s.execute(snap, p, sql, slots, more)
+}
+
+// limit says that the query timeout holds for a plan that only reads. One that writes is never ended by it.
+func (s *Session) limit(p *plan.Plan) {
+	if s.sh.Limits.QueryTimeout > 0 && p.Class == plan.Read && !p.Locks {
+		s.me.Limit()
+	}
 }
 
 // allowed checks a plan against the rights of a user who has not all of them.
@@ -211,15 +223,12 @@ func (s *Session) env(snap *target.Snapshot) plan.Env {
 
 // execute runs a plan through the executor and encodes its rows for the client.
 func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots []parse.Slot, more bool) error {
-	text := string(sql)
-	s.curText.Store(&text)
-	defer s.curText.Store(nil)
-	out := &resultWriter{s: s, binary: s.binary}
+	out := s.to.Rows(s.binary)
 	r := s.back.Statement(snap)
 	alone := !s.back.Tx.Active()
 	until := time.Now().Add(s.sh.Backend.WaitPrimary)
 	ok, err := s.runPlan(r, p, sql, slots, out)
-	for err != nil && alone && !out.started && s.back.Route.HoldPlan(s.back.Waiting(), until, err) {
+	for err != nil && alone && !out.Started() && s.back.Route.HoldPlan(s.back.Waiting(), until, err) {
 		s.back.Recover() // what the try left is rolled back
 		r = s.back.Statement(s.sh.Targets.Current())
 		ok, err = s.runPlan(r, p, sql, slots, out)
@@ -229,12 +238,12 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	}
 	if err != nil {
 		s.back.Recover()
-		if out.started {
+		if out.Started() {
 			s.failed = true
 			if ferr := s.sendErr(err); ferr != nil {
 				return ferr
 			}
-			return s.conn.Flush()
+			return s.to.Conn.Flush()
 		}
 		return s.failMore(err)
 	}
@@ -243,12 +252,12 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	if r.InsertID != 0 {
 		s.lastInsertID = r.InsertID
 	}
-	if out.started {
-		s.rowCount, s.foundRows = -1, out.rows
+	if out.Started() {
+		s.rowCount, s.foundRows = -1, out.Count()
 		if r.HasFound {
 			s.foundRows = r.Found
 		}
-		return out.finish(ok, more)
+		return out.Finish(ok, more)
 	}
 	s.rowCount = int64(ok.Affected)
 	if r.InsertID != 0 {
@@ -258,7 +267,7 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 		s.lastInsertID = ok.InsertID
 	}
 	ok.Status = 0
-	return s.okMore(ok, more)
+	return s.to.OK(ok, more)
 }
 
 // runPlan runs a plan and hands its rows to a sink. A statement whose value may be on any shard is planned again, without its
@@ -286,122 +295,27 @@ func (s *Session) failMore(err error) error {
 	return s.fail(err)
 }
 
-// resultWriter encodes the rows of an executor for the client, as text or binary.
-type resultWriter struct {
-	s       *Session
-	binary  bool
-	cols    []wire.Column
-	started bool
-	rows    uint64
-}
-
-// Columns begins the result.
-func (w *resultWriter) Columns(cols []wire.Column) error {
-	if w.started {
-		return nil
-	}
-	w.started, w.cols = true, cols
-	s := w.s
-	s.out = wire.AppendLenencInt(s.out[:0], uint64(len(cols)))
-	if err := w.write(s.out); err != nil {
-		return err
-	}
-	for i := range cols {
-		s.out = wire.AppendColumn(s.out[:0], &cols[i], s.caps)
-		if err := w.write(s.out); err != nil {
-			return err
-		}
-	}
-	if s.caps&wire.ClientDeprecateEOF == 0 {
-		s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
-		return w.write(s.out)
-	}
-	return nil
-}
-
-// Row sends one row; nil values are NULL.
-func (w *resultWriter) Row(values [][]byte) error {
-	w.rows++
-	s := w.s
-	if w.binary {
-		var err error
-		if s.out, err = wire.AppendBinaryRow(s.out[:0], w.cols, values); err != nil {
-			return err
-		}
-	} else {
-		s.out = wire.AppendTextRow(s.out[:0], values)
-	}
-	return w.write(s.out)
-}
-
-// RawRow sends one row that is encoded as text already.
-func (w *resultWriter) RawRow(row []byte) error {
-	if w.binary {
-		values, err := wire.ParseTextRow(row, make([][]byte, len(w.cols)))
-		if err != nil {
-			return err
-		}
-		return w.Row(values)
-	}
-	w.rows++
-	return w.write(row)
-}
-
-// NextResult ends a result that is not the statement's last.
-func (w *resultWriter) NextResult(ok wire.OK) error {
-	if w.started {
-		w.started, w.rows = false, 0
-		return w.finish(ok, true)
-	}
-	ok.Status = 0
-	return w.s.okMore(ok, true)
-}
-
-// write sends a packet. A failure means that the client is gone, or reads nothing.
-func (w *resultWriter) write(packet []byte) error {
-	err := w.s.conn.WritePacket(packet)
-	if err != nil {
-		w.s.back.Abandon()
-	}
-	return err
-}
-
-func (w *resultWriter) finish(ok wire.OK, more bool) error {
-	s := w.s
-	st := s.status(more)
-	if s.caps&wire.ClientDeprecateEOF != 0 {
-		s.out = wire.AppendOK(s.out[:0], wire.OK{Status: st, Warnings: ok.Warnings}, s.caps, true)
-	} else {
-		s.out = wire.AppendEOF(s.out[:0], ok.Warnings, st)
-	}
-	if err := s.conn.WritePacket(s.out); err != nil {
-		return err
-	}
-	if more {
-		return nil
-	}
-	return s.conn.Flush()
-}
-
-// table sends a small result that the gateway makes itself. All columns are text.
-func (s *Session) table(more bool, names []string, rows [][]string) error {
-	w := &resultWriter{s: s, binary: s.binary}
-	cols := make([]wire.Column, len(names))
-	for i, n := range names {
+// table sends a small result that the gateway makes itself.
+func (s *Session) table(more bool, t *answer.Table) error {
+	out := s.to.Rows(s.binary)
+	cols := make([]wire.Column, len(t.Names))
+	for i, n := range t.Names {
 		cols[i] = wire.Column{Name: n, Charset: 45, Length: 1024, Type: wire.TypeVarString, Decimals: 31}
 	}
-	if err := w.Columns(cols); err != nil {
+	if err := out.Columns(cols); err != nil {
 		return err
 	}
-	values := make([][]byte, len(names))
-	for _, r := range rows {
-		for i := range values {
-			values[i] = []byte(r[i])
+	values := make([][]byte, len(t.Names))
+	for _, r := range t.Rows {
+		for i, c := range r {
+			if values[i] = []byte(c.Text); c.Null {
+				values[i] = nil
+			}
 		}
-		if err := w.Row(values); err != nil {
+		if err := out.Row(values); err != nil {
 			return err
 		}
 	}
-	s.rowCount, s.foundRows = -1, uint64(len(rows))
-	return w.finish(wire.OK{}, more)
+	s.rowCount, s.foundRows = -1, uint64(len(t.Rows))
+	return out.Finish(wire.OK{}, more)
 }

@@ -18,8 +18,10 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/reply"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
@@ -33,8 +35,8 @@ type Limits struct {
 	MaxPacket    int           // bytes of one command, default 64 MiB as max_allowed_packet
 	MaxPrepared  int           // prepared statements of one session
 	MaxUserVars  int           // user variables of one session
-	IdleTimeout  time.Duration // wait_timeout: a silent client is closed after it
-	QueryTimeout time.Duration // 0: none
+	IdleTimeout  time.Duration // wait_timeout, unless the client sets another: a silent client is closed after it; 0: none
+	QueryTimeout time.Duration // a statement that only reads is ended after it; 0: none
 	WriteTimeout time.Duration // a client that does not read is closed after it
 }
 
@@ -46,7 +48,7 @@ type Shared struct {
 	Scopes   *route.Scopes
 	Settings *settings.Table
 	Stmts    *StatementTable
-	Registry *Registry
+	Clients  *clients.Registry
 	Server   *wire.ServerConfig
 	Metrics  *Metrics
 	Admin    Admin
@@ -69,7 +71,8 @@ type Admin interface {
 // Session is one client. Its methods are called by one goroutine, but for Kill and Info.
 type Session struct {
 	sh    *Shared
-	conn  *wire.Conn
+	to    reply.Client
+	me    *clients.Client
 	login *wire.Login
 	id    uint32
 	host  string
@@ -77,7 +80,6 @@ type Session struct {
 	ctx   context.Context
 	back  *backend.Backend
 
-	caps     wire.Capability
 	bound    bool // the user may use some keyspaces only
 	readOnly bool // the user may not write
 	multi    bool // the client may send several statements at once
@@ -97,11 +99,8 @@ type Session struct {
 	foundRows    uint64
 	warnings     []backend.Warning
 
-	on      *target.Shard              // where the fast path runs the statement
-	public  atomic.Pointer[publicInfo] // what other sessions may see of this one
-	curText atomic.Pointer[string]     // what SHOW PROCESSLIST shows of slow-path statements
-	killed  atomic.Bool
-	started time.Time
+	on     *target.Shard // where the fast path runs the statement
+	killed atomic.Bool
 
 	ex        wire.Execute
 	scan      wire.Scanner
@@ -117,18 +116,14 @@ type Session struct {
 	relayed   bool   // the client's file went to the server: the statement can't be sent again
 }
 
-// publicInfo is what SHOW PROCESSLIST and KILL of other sessions need. Immutable.
-type publicInfo struct{ user, host, keyspace string }
-
-func (s *Session) publish() {
-	s.public.Store(&publicInfo{s.login.User, s.host, s.back.Route.Scope.Keyspace})
-}
+// publish tells others who the client is.
+func (s *Session) publish() { s.me.Describe(s.login.User, s.host, s.back.Route.Scope.Keyspace) }
 
 // Serve runs one client connection from handshake to end. It returns when the client is gone, ctx ends or Kill was called.
 func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 	wc := wire.NewConn(nc, sh.Limits.MaxPacket)
 	wc.SetWriteTimeout(sh.Limits.WriteTimeout)
-	id := sh.Registry.next()
+	id := sh.Clients.NextID()
 	log := sh.Log.With("conn", id)
 	login, wc2, err := wire.ServerHandshake(wc, id, sh.Server)
 	if err != nil {
@@ -143,18 +138,17 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 		host = "localhost"
 	}
 	s := &Session{
-		sh: sh, conn: wc2, id: id, host: host, log: log, ctx: ctx, started: time.Now(),
+		sh: sh, id: id, host: host, log: log, ctx: ctx, login: login,
 		back: backend.New(ctx, sh.Backend, id, sh.Scopes.Intern(route.Scope{})),
 	}
+	s.to = reply.Client{Conn: wc2, Caps: login.Caps, Status: s.status, Gone: s.back.Abandon}
+	s.me = sh.Clients.Add(id, s)
 	defer s.close()
-	s.login = login
-	s.publish()
-	sh.Registry.add(s)
 	stop := context.AfterFunc(ctx, func() { s.Kill(false) })
 	defer stop()
 	if err := s.begin(login); err != nil {
 		s.sendErr(err)
-		_ = s.conn.Flush()
+		_ = s.to.Conn.Flush()
 		return
 	}
 	if err := s.loop(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errQuit) && !s.killed.Load() {
@@ -168,19 +162,19 @@ var errQuit = errors.New("client quit")
 // begin puts the session into the state after login, also after COM_CHANGE_USER.
 func (s *Session) begin(login *wire.Login) error {
 	s.login = login
-	s.caps = login.Caps
+	s.to.Caps = login.Caps
 	s.back.Class = 0
-	if s.caps&wire.ClientDeprecateEOF != 0 {
+	if s.to.Caps&wire.ClientDeprecateEOF != 0 {
 		s.back.Class |= pool.DeprecateEOF
 	}
-	if s.caps&wire.ClientSessionTrack != 0 {
+	if s.to.Caps&wire.ClientSessionTrack != 0 {
 		s.back.Class |= pool.SessionTrack
 	}
-	if s.caps&wire.ClientFoundRows != 0 {
+	if s.to.Caps&wire.ClientFoundRows != 0 {
 		s.back.Class |= pool.FoundRows
 	}
-	s.multi = s.caps&wire.ClientMultiStatements != 0
-	s.qattrs = s.caps&wire.ClientQueryAttributes != 0
+	s.multi = s.to.Caps&wire.ClientMultiStatements != 0
+	s.qattrs = s.to.Caps&wire.ClientQueryAttributes != 0
 	s.bound, s.readOnly = s.sh.Rights(login.User)
 	s.back.Visible = nil
 	if s.bound {
@@ -197,11 +191,12 @@ func (s *Session) begin(login *wire.Login) error {
 // reset gives everything back and forgets all session state but the keyspace and what the login said.
 func (s *Session) reset() {
 	s.back.Reset()
+	s.me.SetIdleLimit(s.sh.Limits.IdleTimeout)
 	s.closePrepared()
 	s.vars = settings.Vars{}
 	s.vars.SetNames(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB))
 	s.back.Mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version)}
-	if s.caps&wire.ClientIgnoreSpace != 0 {
+	if s.to.Caps&wire.ClientIgnoreSpace != 0 {
 		s.back.Mode.IgnoreSpace = true
 		s.vars.Set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
 	}
@@ -213,8 +208,8 @@ func (s *Session) reset() {
 func (s *Session) close() {
 	s.back.Close()
 	s.closePrepared()
-	s.sh.Registry.remove(s)
-	_ = s.conn.Close()
+	s.sh.Clients.Remove(s.me)
+	_ = s.to.Conn.Close()
 }
 
 // Kill ends the session's running statement, and the session itself unless queryOnly. Safe from any goroutine.
@@ -224,14 +219,17 @@ func (s *Session) Kill(queryOnly bool) {
 	}
 	s.back.Kill(errcode.New(errcode.Killed))
 	if !queryOnly {
-		_ = s.conn.Close()
+		_ = s.to.Conn.Close()
 	}
 }
+
+// TimeOut ends the session's running statement because it has run for longer than limit. Safe from any goroutine.
+func (s *Session) TimeOut(limit time.Duration) { s.back.Kill(errcode.New(errcode.TimeLimit, limit)) }
 
 // loop reads commands until the client quits.
 func (s *Session) loop() error {
 	for {
-		payload, raw, err := s.conn.ReadCommand()
+		payload, raw, err := s.to.Conn.ReadCommand()
 		if err != nil {
 			return s.badInput(err)
 		}
@@ -245,12 +243,46 @@ func (s *Session) loop() error {
 		if payload[0] == wire.ComQuery {
 			err = s.comQuery(payload, raw)
 		} else {
-			err = s.command(payload, raw)
+			s.me.Begin(commandName(payload[0]), s.textOf(payload))
+			err = s.command(payload)
 		}
+		s.me.End()
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// commandName is what SHOW PROCESSLIST calls a command.
+func commandName(command byte) string {
+	switch command {
+	case wire.ComStmtExecute:
+		return "Execute"
+	case wire.ComStmtPrepare:
+		return "Prepare"
+	case wire.ComInitDB:
+		return "Init DB"
+	case wire.ComFieldList:
+		return "Field List"
+	case wire.ComChangeUser:
+		return "Change user"
+	case wire.ComPing:
+		return "Ping"
+	}
+	return "Query"
+}
+
+// textOf is the statement that a command other than COM_QUERY runs, nil if there is none.
+func (s *Session) textOf(payload []byte) []byte {
+	switch payload[0] {
+	case wire.ComStmtPrepare:
+		return payload[1:]
+	case wire.ComStmtExecute:
+		if st := s.stmtOf(payload); st != nil {
+			return st.sql
+		}
+	}
+	return nil
 }
 
 // badInput tells a client what was wrong with its bytes, where that is still possible, and ends the session.
@@ -265,12 +297,12 @@ func (s *Session) badInput(err error) error {
 	default:
 		return err
 	}
-	_ = s.conn.Flush()
+	_ = s.to.Conn.Flush()
 	return err
 }
 
 // command runs any command but COM_QUERY.
-func (s *Session) command(payload, raw []byte) error {
+func (s *Session) command(payload []byte) error {
 	switch payload[0] {
 	case wire.ComStmtExecute:
 		return s.comExecute(payload)
@@ -287,21 +319,21 @@ func (s *Session) command(payload, raw []byte) error {
 	case wire.ComStmtFetch:
 		return s.comFetch(payload)
 	case wire.ComPing:
-		return s.ok(wire.OK{})
+		return s.to.OK(wire.OK{}, false)
 	case wire.ComQuit:
 		return errQuit
 	case wire.ComInitDB:
 		if err := s.use(string(payload[1:])); err != nil {
 			return s.fail(err)
 		}
-		return s.ok(wire.OK{})
+		return s.to.OK(wire.OK{}, false)
 	case wire.ComFieldList:
 		return s.comFieldList(payload)
 	case wire.ComResetConnection:
 		s.reset()
-		return s.ok(wire.OK{})
+		return s.to.OK(wire.OK{}, false)
 	case wire.ComChangeUser:
-		login, err := wire.ServerChangeUser(s.conn, payload, s.login, s.sh.Server)
+		login, err := wire.ServerChangeUser(s.to.Conn, payload, s.login, s.sh.Server)
 		if err != nil {
 			return err
 		}
@@ -333,14 +365,13 @@ func (s *Session) comSetOption(payload []byte) error {
 	default:
 		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
 	}
-	s.out = wire.AppendEOF(s.out[:0], 0, s.status(false))
-	return s.writeFlush(s.out)
+	return s.to.EOF()
 }
 
 func (s *Session) comStatistics() error {
-	n := s.sh.Registry.count()
-	text := fmt.Sprintf("Uptime: %d  Threads: %d", int(time.Since(s.sh.Registry.started).Seconds()), n)
-	return s.writeFlush([]byte(text))
+	n := s.sh.Clients.Count()
+	text := fmt.Sprintf("Uptime: %d  Threads: %d", int(s.sh.Clients.Uptime().Seconds()), n)
+	return s.to.Packet([]byte(text))
 }
 
 // status returns the status flags of an answer that the gateway makes itself.
@@ -364,41 +395,33 @@ func (s *Session) status(more bool) uint16 {
 	return st
 }
 
-// ok sends an OK packet with the session's own status.
-func (s *Session) ok(ok wire.OK) error { return s.okMore(ok, false) }
-
-func (s *Session) okMore(ok wire.OK, more bool) error {
-	ok.Status |= s.status(more)
-	s.out = wire.AppendOK(s.out[:0], ok, s.caps, false)
-	if more {
-		return s.conn.WritePacket(s.out)
-	}
-	return s.writeFlush(s.out)
-}
-
-func (s *Session) writeFlush(payload []byte) error {
-	if err := s.conn.WritePacket(payload); err != nil {
-		return err
-	}
-	return s.conn.Flush()
-}
-
 // fail answers a command with an error. The session goes on unless the answer can't be sent.
 func (s *Session) fail(err error) error {
 	if fatal := s.sendErr(err); fatal != nil {
 		return fatal
 	}
-	return s.conn.Flush()
+	return s.to.Conn.Flush()
 }
 
 // sendErr queues an ERR packet and keeps it for SHOW WARNINGS.
 func (s *Session) sendErr(err error) error {
-	my := toMySQL(err)
+	my := s.reason(toMySQL(err))
 	s.warnings = append(s.warnings[:0], backend.Warning{Level: "Error", Code: my.Errno, Text: my.Message})
 	s.rowCount = -1
 	s.sh.Metrics.Errors.Inc()
-	s.out = wire.AppendErr(s.out[:0], my)
-	return s.conn.WritePacket(s.out)
+	return s.to.Err(my)
+}
+
+// reason is the error that the client gets in place of a server's: a server says only that a statement was interrupted, and
+// not that it had run for too long.
+func (s *Session) reason(my *wire.MySQLError) *wire.MySQLError {
+	const interrupted = 1317
+	if my.Errno == interrupted {
+		if why := s.back.Interrupted(); why != nil {
+			return toMySQL(why)
+		}
+	}
+	return my
 }
 
 // toMySQL gives any error the form that a driver understands.

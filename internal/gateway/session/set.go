@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -26,7 +27,7 @@ func (s *Session) set(snap *target.Snapshot, st *parse.SetStmt, sql []byte, more
 	}
 	s.rowCount = 0
 	s.warnings = s.warnings[:0]
-	return s.okMore(wire.OK{}, more)
+	return s.to.OK(wire.OK{}, more)
 }
 
 func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte) error {
@@ -82,6 +83,12 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 			}
 		case "last_insert_id", "identity":
 			after = append(after, func() error { s.lastInsertID = parseUint([]byte(value)); return nil })
+		case "wait_timeout":
+			limit, err := s.idleLimit(value)
+			if err != nil {
+				return err
+			}
+			after = append(after, func() error { s.me.SetIdleLimit(limit); return nil })
 		case "insert_id":
 			return errcode.New(errcode.Unsupported, "SET insert_id", "give the id in the INSERT itself")
 		case "sql_log_bin", "gtid_next", "pseudo_slave_mode", "pseudo_replica_mode", "server_id":
@@ -102,6 +109,19 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 		}
 	}
 	return nil
+}
+
+// idleLimit reads a value of wait_timeout: seconds, from 1 to a year. The gateway keeps to it, no server is told.
+func (s *Session) idleLimit(v string) (time.Duration, error) {
+	if v == "" {
+		return s.sh.Limits.IdleTimeout, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return 0, &wire.MySQLError{Errno: 1232, State: "42000", Message: "Incorrect argument type to variable 'wait_timeout'"}
+	}
+	const year = 365 * 24 * 3600
+	return time.Duration(min(max(n, 1), year)) * time.Second, nil
 }
 
 // userValue returns the literal that a user variable is set to. Text whose meaning depends on sql_mode is read by a

@@ -91,7 +91,7 @@ func (s *Session) txnStmt(st *parse.TxnStmt, more bool) error {
 	}
 	s.rowCount = 0
 	s.warnings = s.warnings[:0]
-	if err := s.okMore(wire.OK{}, more); err != nil {
+	if err := s.to.OK(wire.OK{}, more); err != nil {
 		return err
 	}
 	if st.Release && (st.Kind == "COMMIT" || st.Kind == "ROLLBACK") {

@@ -1,8 +1,8 @@
-package session
+package answer
 
 import "testing"
 
-func TestLikePattern(t *testing.T) {
+func TestLike(t *testing.T) {
 	for _, c := range []struct {
 		s, p string
 		want bool
@@ -12,7 +12,7 @@ func TestLikePattern(t *testing.T) {
 		{"a_c", `a\_c`, true}, {"abc", `a\_c`, false}, {"50%", `50\%`, true}, {"50x", `50\%`, false},
 		{"aab", "%ab", true}, {"aaab", "a%ab", true}, {"éa", "_a", true}, {"mississippi", "%iss%ip%i", true}, {"mississippi", "%iss%ips%", false},
 	} {
-		if got := likePattern(c.s, c.p); got != c.want {
+		if got := like(c.s, c.p); got != c.want {
 			t.Errorf("%q LIKE %q: %v", c.s, c.p, got)
 		}
 	}
