@@ -11,12 +11,17 @@ ifdef PELORUS_MYSQL_PREFIX
 export PELORUS_MYSQLD ?= $(PELORUS_MYSQL_PREFIX)/bin/mysqld
 endif
 
-
 BIN := bin/pelorus
 TOOL := go tool -modfile=tools/go.mod
 # Two test binaries at a time: the tests start real servers, and the smallest supported machine has two cores.
 TEST_P ?= 2
 DEMO_DIR ?= pelorus-data
+# What `make test-long` runs: longer outages, runs and hostile input (PELORUS_LONG) in about 35 minutes, then each of some thirty fuzz targets for
+# FUZZ_TIME, together with building them about 25. Packages of internal and cmd run with the race detector, the rest one at a time.
+LONG ?= ./internal/... ./cmd/... ./test/... ./examples/...
+FUZZ_TIME ?= 45s
+LONG_UNIT = $(filter ./internal/% ./cmd/%,$(LONG))
+LONG_SERVERS = $(filter-out $(LONG_UNIT),$(LONG))
 # What is said of allocations and memory can't be measured under the race detector: these run once more without it.
 MEMORY := -count=1 -timeout 5m -run 'AllocatesNothing|AreSmall' ./internal/gateway/session ./internal/mysql/wire
 
@@ -38,6 +43,12 @@ demo: ## a sharded, replicated cluster with a sample shop, from nothing
 	@$(MAKE) --no-print-directory build
 	@$(BIN) up --detach --dir $(DEMO_DIR) --config examples/shop/cluster.yaml
 	@go run ./examples/shop
+	@printf '%s\n' '' 'Your turn:' \
+	  "  mysql -h 127.0.0.1 -P 15306 -u root shop      (or: $(BIN) sql --keyspace shop)" \
+	  "  $(BIN) explain --keyspace shop 'SELECT * FROM orders WHERE customer_id = 7'" \
+	  '  $(BIN) status' \
+	  '  $(BIN) reparent planned shop/-80' \
+	  '  $(BIN) down --dir $(DEMO_DIR) --purge'
 
 .PHONY: test
 test: setup lint ## everything that must hold before a commit: lint, unit tests, tests on real servers
@@ -48,9 +59,9 @@ test-unit: ## the unit tests alone
 	@go run ./test/summary -p $(TEST_P) -timeout 15m -race ./internal/... ./cmd/...
 
 .PHONY: test-long
-test-long: setup ## the tests again, longer: more seeds, fuzzing of each parser for a minute
-	@PELORUS_LONG=1 go run ./test/summary -p $(TEST_P) -timeout 60m -race ./internal/... ./cmd/... -- -p 1 -count=1 -timeout 120m ./test/... ./examples/...
-	@scripts/fuzz.sh 60s
+test-long: setup ## the tests in their long form, then fuzzing of each parser: about an hour (LONG="./test/fault/...": a part)
+	@PELORUS_LONG=1 go run ./test/summary $(if $(LONG_UNIT),-p $(TEST_P) -timeout 15m -race $(LONG_UNIT)) -- $(if $(LONG_SERVERS),-p 1 -count=1 -timeout 25m $(LONG_SERVERS))
+	@scripts/fuzz.sh $(FUZZ_TIME) $(LONG)
 
 # BENCH holds flags of test/bench: BENCH="-quick", BENCH="-flavor mariadb -threads 8 -seconds 10".
 .PHONY: bench

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME: runs every fuzz target of the project for TIME (such as 60s), one after the other.
+# fuzz.sh TIME [PACKAGE...]: runs every fuzz target of the packages (all of the project's unless named) for TIME (such as 45s), one
+# after the other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=${1:-60s}
-git grep -lE '^func Fuzz[A-Z]' -- '*_test.go' | while read -r file; do
-  package=./$(dirname "$file")
-  sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file" | while read -r target; do
+time=${1:-45s}
+shift || true
+go list -f '{{.ImportPath}} {{.Dir}}' "${@:-./...}" | while read -r package dir; do
+  compgen -G "$dir/*_test.go" >/dev/null || continue
+  sed -sn 's/^func \(Fuzz[A-Z][A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go | while read -r target; do
     echo "== $package $target"
     go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "$time" </dev/null
   done

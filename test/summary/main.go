@@ -1,4 +1,4 @@
-// Command summary runs `go test` for one or more groups of packages and closes with one plain line,
+// Command summary runs `go test` for one or more groups of packages and closes with the slowest tests and one plain line,
 // "N passed, N failed, N skipped", counted over all groups: top-level tests, and packages that failed without one.
 //
 //	summary [go test arguments] [-- more go test arguments]...
@@ -9,11 +9,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,13 +28,14 @@ func main() {
 			os.Exit(1)
 		}
 	}
+	total.printSlowest(os.Stdout)
 	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
 	if total.failed > 0 {
 		os.Exit(1)
 	}
 }
 
-// groups splits arguments at "--".
+// groups splits arguments at "--"; groups without arguments are left out.
 func groups(args []string) [][]string {
 	out := [][]string{nil}
 	for _, a := range args {
@@ -42,7 +45,7 @@ func groups(args []string) [][]string {
 		}
 		out[len(out)-1] = append(out[len(out)-1], a)
 	}
-	return out
+	return slices.DeleteFunc(out, func(group []string) bool { return len(group) == 0 })
 }
 
 // event is one line of `go test -json` (see `go doc test2json`).
@@ -56,7 +59,38 @@ type event struct {
 	FailedBuild string
 }
 
-type counts struct{ passed, failed, skipped int }
+// shownSlowest is how many of the slowest tests are named; those below worthShowing are not.
+const (
+	shownSlowest = 10
+	worthShowing = time.Second
+)
+
+type counts struct {
+	passed, failed, skipped int
+	slowest                 []timed // the slowest first, at most shownSlowest
+}
+
+// timed is a top-level test and how long it took.
+type timed struct {
+	name string
+	took time.Duration
+}
+
+// time notes how long a test took.
+func (c *counts) time(name string, took time.Duration) {
+	if took < worthShowing {
+		return
+	}
+	c.slowest = append(c.slowest, timed{name, took})
+	slices.SortStableFunc(c.slowest, func(a, b timed) int { return cmp.Compare(b.took, a.took) })
+	c.slowest = c.slowest[:min(len(c.slowest), shownSlowest)]
+}
+
+func (c *counts) printSlowest(w io.Writer) {
+	for _, s := range c.slowest {
+		fmt.Fprintf(w, "slow  %s %v\n", s.name, s.took)
+	}
+}
 
 // run runs one group and adds to the counts. An error means that go test itself could not be run or understood.
 func (c *counts) run(args []string, w io.Writer) error {
@@ -128,6 +162,7 @@ func (c *counts) take(e event, kept map[string][]string, failures map[string]int
 }
 
 func (c *counts) test(e event, output []string, failures map[string]int, took time.Duration, w io.Writer) {
+	c.time(e.Package+" "+e.Test, took)
 	switch e.Action {
 	case "pass":
 		c.passed++

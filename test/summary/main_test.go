@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -27,8 +29,9 @@ func TestRead(t *testing.T) {
 	if err := c.read(strings.NewReader(in), &out); err != nil {
 		t.Fatal(err)
 	}
-	if want := (counts{passed: 1, failed: 2, skipped: 1}); c != want {
-		t.Errorf("counts = %+v, want %+v", c, want)
+	want := counts{passed: 1, failed: 2, skipped: 1, slowest: []timed{{"p TestA", time.Second}}}
+	if d := cmp.Diff(want, c, cmp.AllowUnexported(counts{}, timed{})); d != "" {
+		t.Error(d)
 	}
 	for _, want := range []string{"a says", "q.go:1: no", "FAIL  q", "ok    r", "not JSON"} {
 		if !strings.Contains(out.String(), want) {
@@ -41,8 +44,21 @@ func TestRead(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
-	got := groups([]string{"-race", "./a", "--", "./b"})
+	got := groups([]string{"-race", "./a", "--", "--", "./b", "--"})
 	if d := cmp.Diff([][]string{{"-race", "./a"}, {"./b"}}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestSlowest(t *testing.T) {
+	var c counts
+	for i := range 3 * shownSlowest {
+		c.time(fmt.Sprint("t", i), time.Duration(i*7%30)*time.Second)
+	}
+	var out strings.Builder
+	c.printSlowest(&out)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != shownSlowest || lines[0] != "slow  t17 29s" || lines[shownSlowest-1] != "slow  t20 20s" {
+		t.Errorf("the slowest are\n%s", out.String())
 	}
 }
