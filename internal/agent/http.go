@@ -76,7 +76,7 @@ func gaugeHelp() map[string]string {
 		"server_read_only":      "1 if the server is read-only.",
 		"threads_connected":     "Connections to the server.",
 		"threads_running":       "Connections that run a statement.",
-		"stuck_commits":         "Commits that wait for an acknowledgement.",
+		"stuck_commits":         "Commits that have waited for an acknowledgement for a second or more.",
 		"disk_free_bytes":       "Free space where the server writes.",
 		"probe_seconds":         "How long the server took to tell its state.",
 		"heartbeat_lag_seconds": "Age of the newest heartbeat of the primary.",

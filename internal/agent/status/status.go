@@ -256,27 +256,31 @@ func (r *Reader) semiSync(ctx context.Context, g *reading) {
 	}
 }
 
-// processes counts commits that wait for an acknowledgement, by the states of threads: the servers' own counter knows only
-// the leader of a group.
+// processes counts commits that have waited for an acknowledgement for a second or more, by the states of threads: the servers' own counter
+// knows only the leader of a group. Younger ones are on their way: one of the heartbeat is seen at every other look.
 func (r *Reader) processes(ctx context.Context, g *reading) {
 	res, err := r.db.Query(ctx, "SHOW PROCESSLIST")
 	if err != nil {
 		g.unknown("server.stuck_commits", err)
 		return
 	}
-	state := -1
+	state, since := -1, -1 // since: "Time", whole seconds in that state
 	for i, c := range res.Columns {
-		if c.Name == "State" {
+		switch c.Name {
+		case "State":
 			state = i
+		case "Time":
+			since = i
 		}
 	}
+	known := state >= 0 && since >= 0
 	var stuck uint32
 	for i := range res.Rows {
-		if state >= 0 && g.fl.IsStuckCommit(res.Text(i, state)) {
+		if known && g.fl.IsStuckCommit(res.Text(i, state)) && res.Text(i, since) != "0" {
 			stuck++
 		}
 	}
-	if state >= 0 && !res.Truncated {
+	if known && !res.Truncated {
 		g.out.Server.StuckCommits = &stuck
 	}
 }
