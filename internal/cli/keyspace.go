@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,14 @@ func enumWord(name, prefix string) string {
 
 func typeWord(t topov1.TabletType) string { return enumWord(t.String(), "TABLET_TYPE_") }
 
-func durabilityWord(d topov1.Durability) string { return enumWord(d.String(), "DURABILITY_") }
+// durabilityAuto is how a keyspace without a durability of its own is shown.
+const durabilityAuto = "auto"
+
+func durabilityWord(d topov1.Durability) string {
+	return cmp.Or(enumWord(d.String(), "DURABILITY_"), durabilityAuto)
+}
+
+const durabilityHelp = "none, semi_sync or cross_cell (" + durabilityAuto + ", if never set: semi_sync where two replicas can acknowledge)"
 
 func parseDurability(word string) (*topov1.Durability, error) {
 	if word == "" {
@@ -81,7 +89,7 @@ func (a *App) keyspaceCreate() *cobra.Command {
 	}
 	a.jsonFlag(cmd)
 	cmd.Flags().StringVar(&dbName, "db-name", "", "database on the servers (default: the keyspace's name)")
-	cmd.Flags().StringVar(&durability, "durability", "", "none, semi_sync or cross_cell")
+	cmd.Flags().StringVar(&durability, "durability", "", durabilityHelp)
 	cmd.Flags().StringSliceVar(&shards, "shards", nil, "shards to create along with it")
 	cmd.Flags().BoolVar(&ifNotExists, "if-not-exists", false, "no error if it is there; shards that are missing are created")
 	return cmd
@@ -159,7 +167,7 @@ func (a *App) keyspaceSet() *cobra.Command {
 		},
 	}
 	a.jsonFlag(cmd)
-	cmd.Flags().StringVar(&durability, "durability", "", "none, semi_sync or cross_cell")
+	cmd.Flags().StringVar(&durability, "durability", "", durabilityHelp)
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -214,14 +215,31 @@ func (a *App) up(ctx context.Context, o devcluster.Options, detach bool) error {
 	return localError(devcluster.Down(end, devcluster.DownOptions{Dir: c.Dir}, a.out))
 }
 
-// printCluster is the block that tells a newcomer where to go.
+// printCluster is the block that tells a newcomer where to go: every command in it can be pasted.
 func (a *App) printCluster(c *devcluster.Cluster) {
 	host, port, _ := strings.Cut(c.Gateway, ":")
-	fmt.Fprintf(a.out, "\nReady after %.1f s: %d shards (%s), servers: %s\n\n", c.Took.Seconds(), len(c.Shards), strings.Join(c.Shards, ", "), c.Mysqld)
-	fmt.Fprintf(a.out, "  SQL       mysql -h %s -P %s -u root\n", host, port)
-	fmt.Fprintf(a.out, "  control   http://%s/   (pelorus --control %s status)\n", c.Control, c.Control)
-	fmt.Fprintf(a.out, "  etcd      %s\n", strings.Join(c.Etcd, ","))
-	fmt.Fprintf(a.out, "  files     %s\n", c.Dir)
+	keyspace, _, _ := strings.Cut(c.Shards[len(c.Shards)-1], "/")
+	control, dir := "", ""
+	if c.Control != a.controlAddr {
+		control = " --control " + c.Control
+	}
+	if own, err := filepath.Abs(defaultDir); err != nil || own != c.Dir {
+		dir = " --dir " + c.Dir
+	}
+	fmt.Fprintf(a.out, "\nReady after %.1f s: %s (%s), %s (%s, %s)\n\n", c.Took.Seconds(), counted(len(c.Shards), "shard"), strings.Join(c.Shards, ", "),
+		counted(c.Servers, "server"), c.Flavor, c.Mysqld)
+	for _, line := range [][2]string{
+		{"SQL", fmt.Sprintf("mysql -h %s -P %s -u root %s", host, port, keyspace)},
+		{"", fmt.Sprintf("%s sql --gateway %s --keyspace %s", a.name, c.Gateway, keyspace)},
+		{"status", a.name + control + " status"},
+		{"web", "http://" + c.Control + "/"},
+		{"processes", a.name + " local ps" + dir},
+		{"logs", c.Dir + "/logs"},
+		{"etcd", strings.Join(c.Etcd, ",")},
+		{"end", a.name + " down" + dir + "   (with --purge also its data)"},
+	} {
+		fmt.Fprintf(a.out, "  %-10s %s\n", line[0], line[1])
+	}
 }
 
 func (a *App) downCommand() *cobra.Command {
@@ -255,14 +273,24 @@ func (a *App) psCommand() *cobra.Command {
 				return a.printJSON(list)
 			}
 			var rows [][]string
+			dead := 0
 			for _, p := range list {
 				pid := "not running"
 				if p.Pid != nil {
 					pid = strconv.Itoa(*p.Pid)
+				} else {
+					dead++
 				}
 				rows = append(rows, []string{p.Name, pid, p.Role, p.Cell, p.Keyspace, p.Shard, p.Tablet, p.TabletType, strconv.Itoa(p.Port)})
 			}
-			return a.table([]string{"NAME", "PID", "ROLE", "CELL", "KEYSPACE", "SHARD", "TABLET", "TYPE", "PORT"}, rows)
+			if err := a.table([]string{"NAME", "PID", "ROLE", "CELL", "KEYSPACE", "SHARD", "TABLET", "TYPE", "PORT"}, rows); err != nil {
+				return err
+			}
+			if dead > 0 {
+				fmt.Fprintf(a.err, "%d of %d processes do not run: `pelorus up --detach --dir %s` starts them all, `pelorus local restart NAME --dir %s` one of them\n",
+					dead, len(list), dir, dir)
+			}
+			return nil
 		},
 	}
 	a.jsonFlag(cmd)

@@ -33,6 +33,14 @@ func (a *App) printProto(m proto.Message) error {
 	return a.printJSON(json.RawMessage(b))
 }
 
+// counted is a number and what it counts, in its plural where that is due.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // table prints rows in columns. Empty cells are shown as "-" so that columns can be cut by scripts.
 func (a *App) table(head []string, rows [][]string) error {
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)

@@ -18,6 +18,7 @@ import (
 
 // App is one run of the program: where it reads and writes, and the flags that every command has.
 type App struct {
+	name     string // as it was called, for commands to paste
 	in       io.Reader
 	out, err io.Writer
 
@@ -37,7 +38,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 
 // Run is Main without signals.
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &App{in: in, out: out, err: errOut}
+	a := &App{name: os.Args[0], in: in, out: out, err: errOut}
 	root := a.root()
 	root.SetArgs(rangesLast(args))
 	root.SetIn(in)

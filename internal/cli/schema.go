@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (a *App) vschemaCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.out, strings.TrimSpace(res.GetJson()))
+			_, err = fmt.Fprintln(a.out, cmp.Or(strings.TrimSpace(res.GetJson()), "{}"))
 			return err
 		},
 	}
@@ -62,11 +63,7 @@ func (a *App) routingRulesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doc := strings.TrimSpace(res.GetJson())
-			if doc == "" {
-				doc = `{"rules": []}`
-			}
-			_, err = fmt.Fprintln(a.out, doc)
+			_, err = fmt.Fprintln(a.out, cmp.Or(strings.TrimSpace(res.GetJson()), `{"rules": []}`))
 			return err
 		},
 	}
@@ -116,6 +113,9 @@ func (a *App) schemaShow() *cobra.Command {
 			}
 			if a.json {
 				return a.printProto(res)
+			}
+			if len(res.GetTables()) == 0 {
+				fmt.Fprintf(a.err, "keyspace %s has no %s\n", args[0], cmp.Or(strings.Join(tables, ", "), "tables"))
 			}
 			for _, t := range res.GetTables() {
 				fmt.Fprintf(a.out, "%s;\n\n", t.GetCreateStatement())

@@ -170,7 +170,7 @@ func (a *App) shardInit() *cobra.Command {
 			if a.json {
 				return a.printProto(res)
 			}
-			return a.steps(res.GetShard(), res.GetSteps())
+			return a.steps(dryRun, res.GetShard(), res.GetSteps())
 		},
 	}
 	a.jsonFlag(cmd)
@@ -206,7 +206,7 @@ func (a *App) reparentPlanned() *cobra.Command {
 			if a.json {
 				return a.printProto(res)
 			}
-			return a.steps(res.GetShard(), res.GetSteps())
+			return a.steps(dryRun, res.GetShard(), res.GetSteps())
 		},
 	}
 	a.jsonFlag(cmd)
@@ -235,7 +235,7 @@ func (a *App) reparentEmergency() *cobra.Command {
 			if a.json {
 				return a.printProto(res)
 			}
-			return a.steps(res.GetShard(), res.GetSteps())
+			return a.steps(dryRun, res.GetShard(), res.GetSteps())
 		},
 	}
 	a.jsonFlag(cmd)
@@ -249,24 +249,26 @@ func (a *App) reparentEmergency() *cobra.Command {
 func (a *App) operationTime() time.Duration { return a.timeout - a.timeout/10 }
 
 // steps prints what an operation did, or in a dry run would do.
-func (a *App) steps(shard *topov1.Shard, steps []*controlv1.Step) error {
+func (a *App) steps(dryRun bool, shard *topov1.Shard, steps []*controlv1.Step) error {
 	var rows [][]string
 	for _, s := range steps {
-		took := ""
-		if s.GetDuration() != nil {
-			took = s.GetDuration().AsDuration().Round(time.Millisecond).String()
-		}
-		result := "ok"
+		took, result := "", "ok"
 		switch {
 		case s.GetError() != "":
 			result = s.GetError()
-		case s.GetStartedAt() == nil:
+		case dryRun || s.GetStartedAt() == nil:
 			result = "would be done"
+		}
+		if s.GetDuration() != nil && !dryRun {
+			took = s.GetDuration().AsDuration().Round(time.Millisecond).String()
 		}
 		rows = append(rows, []string{s.GetName(), s.GetTarget(), s.GetDetail(), took, result})
 	}
 	if err := a.table([]string{"STEP", "TARGET", "DETAIL", "TOOK", "RESULT"}, rows); err != nil {
 		return err
+	}
+	if dryRun {
+		fmt.Fprintln(a.out, "\nnothing was changed")
 	}
 	if shard != nil {
 		fmt.Fprintf(a.out, "\n%s/%s: primary %s, term %d\n", shard.GetKeyspace(), shard.GetName(), shard.GetPrimary(), shard.GetTerm())

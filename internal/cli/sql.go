@@ -250,12 +250,12 @@ func text(v []byte, c wire.Column) string {
 
 func (a *App) printResult(r result) error {
 	if len(r.Columns) == 0 {
-		line := fmt.Sprintf("%d rows affected", *r.AffectedRows)
+		line := counted(int(*r.AffectedRows), "row") + " affected"
 		if r.LastInsertID != 0 {
 			line += fmt.Sprintf(", last insert id %d", r.LastInsertID)
 		}
 		if r.Warnings != 0 {
-			line += fmt.Sprintf(", %d warnings", r.Warnings)
+			line += ", " + counted(int(r.Warnings), "warning")
 		}
 		_, err := fmt.Fprintln(a.out, line)
 		return err
@@ -273,7 +273,7 @@ func (a *App) printResult(r result) error {
 	if err := a.table(r.Columns, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "(%d rows)\n\n", len(rows))
+	_, err := fmt.Fprintf(a.out, "(%s)\n\n", counted(len(rows), "row"))
 	return err
 }
 

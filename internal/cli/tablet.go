@@ -255,6 +255,6 @@ func (a *App) findings(res *controlv1.RunDoctorResponse) error {
 			fmt.Fprintf(a.out, "         %s\n", f.GetCure())
 		}
 	}
-	_, err := fmt.Fprintf(a.out, "%d shards and %d tablets looked at, %d findings\n", res.GetShardsChecked(), res.GetTabletsChecked(), len(res.GetFindings()))
+	_, err := fmt.Fprintf(a.out, "looked at %s and %s: %s\n", counted(int(res.GetShardsChecked()), "shard"), counted(int(res.GetTabletsChecked()), "tablet"), counted(len(res.GetFindings()), "finding"))
 	return err
 }

@@ -36,7 +36,9 @@ type Cluster struct {
 	Mysqld  string
 	// Shards are KEYSPACE/SHARD, in the order of the spec.
 	Shards []string
-	Took   time.Duration
+	// Servers is how many there are.
+	Servers int
+	Took    time.Duration
 
 	dir *directory
 }
@@ -89,7 +91,7 @@ func Up(ctx context.Context, o Options, w io.Writer) (*Cluster, error) {
 	if g := s.byRole(RoleGateway); len(g) > 0 {
 		c.Gateway = fmt.Sprintf("127.0.0.1:%d", g[0].Port)
 	}
-	c.Shards = s.shards()
+	c.Shards, c.Servers = s.shards(), len(s.byRole(RoleTablet))
 	return c, nil
 }
 
