@@ -87,7 +87,7 @@ func (a *App) root() *cobra.Command {
 	up, down := a.upCommand(), a.downCommand() // short for those of `local`
 	up.GroupID, down.GroupID = groupLocal, groupLocal
 	root.AddCommand(up, down, a.localCommand())
-	root.AddCommand(a.statusCommand(), a.doctorCommand(), a.keyspaceCommand(), a.shardCommand(), a.tabletCommand(), a.vschemaCommand(),
+	root.AddCommand(a.statusCommand(), a.doctorCommand(), a.keyspaceCommand(), a.shardCommand(), a.tabletCommand(), a.transactionCommand(), a.vschemaCommand(),
 		a.routingRulesCommand(), a.schemaCommand(), a.reparentCommand(), a.userCommand())
 	root.AddCommand(a.sqlCommand(), a.explainCommand(), a.vindexCommand())
 	root.AddCommand(a.gatewayCommand(), a.controlCommand(), a.topoCommand())

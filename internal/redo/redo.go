@@ -110,7 +110,12 @@ func SelectHeads(limit int) string {
 // LockRecord locks a record and reads it: db, settings, statement (see Unpack). It does not wait: while another session
 // has the lock it fails with NoWaitMySQL or NoWaitMariaDB. No row means that the transaction is finished here.
 func LockRecord(txnID string) string {
-	return "SELECT db, settings, statement FROM " + redoTable + whose(txnID) + " AND seq = 0 FOR UPDATE NOWAIT"
+	return SelectRecord(txnID) + " FOR UPDATE NOWAIT"
+}
+
+// SelectRecord reads what LockRecord reads, locked or not.
+func SelectRecord(txnID string) string {
+	return "SELECT db, settings, statement FROM " + redoTable + whose(txnID) + " AND seq = 0"
 }
 
 // What the servers answer to LockRecord when another session has the lock.

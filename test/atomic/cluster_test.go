@@ -100,6 +100,14 @@ keyspaces:
 		t.Errorf("recovery took %v", took)
 	}
 	audit(t, c.DB("bank"), promises, customers*1000)
+	if out := c.Pelorus("transaction", "list", "bank/-80"); strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "TRANSACTION") {
+		t.Errorf("unfinished transactions: %s", out)
+	}
+	for _, verb := range []string{"show", "retry", "discard"} {
+		if _, err := c.Try("transaction", verb, "bank/-80", "none"); err == nil || !strings.Contains(err.Error(), "no record of this transaction") {
+			t.Errorf("%s of a transaction that is not there: %v", verb, err)
+		}
+	}
 }
 
 // pick names a process of a role that runs; a server may just be being started again.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pelorusdb/pelorus/internal/agent/dba"
+	"github.com/pelorusdb/pelorus/internal/agent/resolve"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/test/servers"
 )
@@ -26,6 +28,8 @@ func TestCrashes(t *testing.T) {
 			t.Run("server", func(t *testing.T) { b.with(t).serverDies() })
 			t.Run("held", func(t *testing.T) { b.with(t).coordinatorAway() })
 			t.Run("lost", func(t *testing.T) { b.with(t).replayFails() })
+			t.Run("discarded", func(t *testing.T) { b.with(t).discarded() })
+			t.Run("in use", func(t *testing.T) { b.with(t).inUse() })
 			b.balanced()
 		})
 	}
@@ -207,8 +211,26 @@ func (b *bed) coordinatorAway() {
 // replayFails takes a decided transaction's table away: its record must stay, and the state must say so.
 func (b *bed) replayFails() {
 	participant := b.nodes[1]
+	b.failing("lost")
+	if v, err := participant.get("SELECT COUNT(*) FROM _pelorus.redo"); err != nil || v != "1" {
+		b.t.Fatalf("%s records are left (%v), want the one that failed", v, err)
+	}
+	participant.exec("RENAME TABLE bank.gone TO bank.log")
+	t := b.onlyOne()
+	if err := participant.resolver.Retry(b.t.Context(), t.TxnID); err != nil {
+		b.t.Error(err)
+	}
+	b.settled()
+	if !b.outcome("lost") {
+		b.t.Error("the transaction was not replayed when it could be")
+	}
+}
+
+// failing leaves a transaction that is committed on the coordinator and can't be replayed on the participant.
+func (b *bed) failing(id string) {
+	participant := b.nodes[1]
 	b.hide(b.nodes[0].name, true)
-	b.killedGateway(transfer{ID: "lost", From: 0, To: 0, Amount: 1}, "decided")
+	b.killedGateway(transfer{ID: id, From: 0, To: 0, Amount: 1}, "decided")
 	// Whoever replays now holds the table; a restart with it gone is what happens after a wrong restore.
 	participant.exec("SET GLOBAL innodb_lock_wait_timeout = 1")
 	participant.kill()
@@ -220,12 +242,70 @@ func (b *bed) replayFails() {
 	participant.resolver.Start()
 	b.hide(b.nodes[0].name, false)
 	b.until("the failure is reported", recovery, func() bool { return participant.resolver.State().Failing == 1 })
-	if v, err := participant.get("SELECT COUNT(*) FROM _pelorus.redo"); err != nil || v != "1" {
-		b.t.Fatalf("%s records are left (%v), want the one that failed", v, err)
+}
+
+// onlyOne returns the participant's only unfinished transaction, as an operator is shown it.
+func (b *bed) onlyOne() resolve.Transaction {
+	b.t.Helper()
+	list, err := b.nodes[1].resolver.List(b.t.Context())
+	if err != nil || len(list) != 1 || !list[0].Lost || list[0].Attempts == 0 || !strings.Contains(list[0].Err.Error(), "1146") {
+		b.t.Fatalf("%+v (%v), want one that is lost for want of a table", list, err)
+	}
+	t, err := b.nodes[1].resolver.Find(b.t.Context(), list[0].TxnID)
+	if err != nil || t.Database != "bank" || len(t.Statements) != 2 || t.Participant != b.nodes[1].name {
+		b.t.Fatalf("%+v: %v", t, err)
+	}
+	return t
+}
+
+// discarded gives a transaction up that can't be replayed, and repeats its statements by hand as an operator would.
+func (b *bed) discarded() {
+	participant := b.nodes[1]
+	b.failing("discarded")
+	t := b.onlyOne()
+	if err := participant.resolver.Discard(b.t.Context(), t.TxnID); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := participant.resolver.Discard(b.t.Context(), t.TxnID); !errors.Is(err, resolve.ErrNoTransaction) {
+		b.t.Errorf("discarded twice: %v", err)
 	}
 	participant.exec("RENAME TABLE bank.gone TO bank.log")
+	err := participant.db.Session(b.t.Context(), func(c *dba.Conn) error {
+		statements := []string{"USE bank"}
+		for i := range t.Statements {
+			statements = append(append(statements, t.Statements[i].Before()...), string(t.Statements[i].SQL))
+		}
+		return c.Exec(b.t.Context(), statements...)
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	b.settled()
-	if !b.outcome("lost") {
-		b.t.Error("the transaction was not replayed when it could be")
+	if !b.outcome("discarded") {
+		b.t.Error("the statements of the record are not the whole transaction")
+	}
+}
+
+// inUse holds that a transaction which a gateway is committing can't be discarded.
+func (b *bed) inUse() {
+	g := b.gate()
+	var err error
+	commitErr := g.run(b.t.Context(), transfer{ID: "in use", From: 3, To: 3, Amount: 1}, txn.Hooks{At: func(s string) {
+		if s != "prepared" {
+			return
+		}
+		list, lerr := b.nodes[1].resolver.List(b.t.Context())
+		if lerr != nil || len(list) != 1 {
+			b.t.Errorf("%+v: %v", list, lerr)
+			return
+		}
+		err = b.nodes[1].resolver.Discard(b.t.Context(), list[0].TxnID)
+	}})
+	if !errors.Is(err, resolve.ErrInUse) {
+		b.t.Errorf("discard: %v, want ErrInUse", err)
+	}
+	b.settled()
+	if !b.outcome("in use") || commitErr != nil {
+		b.t.Errorf("the transaction is not committed: %v", commitErr)
 	}
 }

@@ -3129,6 +3129,303 @@ func (x *ReparentEmergencyResponse) GetSteps() []*Step {
 	return nil
 }
 
+type ListTransactionsRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Keyspace *string                `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
+	Shard    *string                `protobuf:"bytes,2,opt,name=shard" json:"shard,omitempty"`
+	// txn_id asks for one transaction, with its statements.
+	TxnId         *string `protobuf:"bytes,3,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransactionsRequest) Reset() {
+	*x = ListTransactionsRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransactionsRequest) ProtoMessage() {}
+
+func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListTransactionsRequest) GetKeyspace() string {
+	if x != nil && x.Keyspace != nil {
+		return *x.Keyspace
+	}
+	return ""
+}
+
+func (x *ListTransactionsRequest) GetShard() string {
+	if x != nil && x.Shard != nil {
+		return *x.Shard
+	}
+	return ""
+}
+
+func (x *ListTransactionsRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type ListTransactionsResponse struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Transactions  []*tabletv1.Transaction `protobuf:"bytes,1,rep,name=transactions" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransactionsResponse) Reset() {
+	*x = ListTransactionsResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransactionsResponse) ProtoMessage() {}
+
+func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListTransactionsResponse) GetTransactions() []*tabletv1.Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+type RetryTransactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keyspace      *string                `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
+	Shard         *string                `protobuf:"bytes,2,opt,name=shard" json:"shard,omitempty"`
+	TxnId         *string                `protobuf:"bytes,3,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTransactionRequest) Reset() {
+	*x = RetryTransactionRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTransactionRequest) ProtoMessage() {}
+
+func (x *RetryTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTransactionRequest.ProtoReflect.Descriptor instead.
+func (*RetryTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *RetryTransactionRequest) GetKeyspace() string {
+	if x != nil && x.Keyspace != nil {
+		return *x.Keyspace
+	}
+	return ""
+}
+
+func (x *RetryTransactionRequest) GetShard() string {
+	if x != nil && x.Shard != nil {
+		return *x.Shard
+	}
+	return ""
+}
+
+func (x *RetryTransactionRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type RetryTransactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTransactionResponse) Reset() {
+	*x = RetryTransactionResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTransactionResponse) ProtoMessage() {}
+
+func (x *RetryTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTransactionResponse.ProtoReflect.Descriptor instead.
+func (*RetryTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{54}
+}
+
+type DiscardTransactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keyspace      *string                `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
+	Shard         *string                `protobuf:"bytes,2,opt,name=shard" json:"shard,omitempty"`
+	TxnId         *string                `protobuf:"bytes,3,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardTransactionRequest) Reset() {
+	*x = DiscardTransactionRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardTransactionRequest) ProtoMessage() {}
+
+func (x *DiscardTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardTransactionRequest.ProtoReflect.Descriptor instead.
+func (*DiscardTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *DiscardTransactionRequest) GetKeyspace() string {
+	if x != nil && x.Keyspace != nil {
+		return *x.Keyspace
+	}
+	return ""
+}
+
+func (x *DiscardTransactionRequest) GetShard() string {
+	if x != nil && x.Shard != nil {
+		return *x.Shard
+	}
+	return ""
+}
+
+func (x *DiscardTransactionRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type DiscardTransactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardTransactionResponse) Reset() {
+	*x = DiscardTransactionResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardTransactionResponse) ProtoMessage() {}
+
+func (x *DiscardTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardTransactionResponse.ProtoReflect.Descriptor instead.
+func (*DiscardTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{56}
+}
+
 type ListTabletsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Keyspace      *string                `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
@@ -3140,7 +3437,7 @@ type ListTabletsRequest struct {
 
 func (x *ListTabletsRequest) Reset() {
 	*x = ListTabletsRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[51]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3449,7 @@ func (x *ListTabletsRequest) String() string {
 func (*ListTabletsRequest) ProtoMessage() {}
 
 func (x *ListTabletsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[51]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3462,7 @@ func (x *ListTabletsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTabletsRequest.ProtoReflect.Descriptor instead.
 func (*ListTabletsRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListTabletsRequest) GetKeyspace() string {
@@ -3198,7 +3495,7 @@ type ListTabletsResponse struct {
 
 func (x *ListTabletsResponse) Reset() {
 	*x = ListTabletsResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[52]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3507,7 @@ func (x *ListTabletsResponse) String() string {
 func (*ListTabletsResponse) ProtoMessage() {}
 
 func (x *ListTabletsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[52]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3520,7 @@ func (x *ListTabletsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTabletsResponse.ProtoReflect.Descriptor instead.
 func (*ListTabletsResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListTabletsResponse) GetTablets() []*TabletStatus {
@@ -3242,7 +3539,7 @@ type GetTabletRequest struct {
 
 func (x *GetTabletRequest) Reset() {
 	*x = GetTabletRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[53]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3551,7 @@ func (x *GetTabletRequest) String() string {
 func (*GetTabletRequest) ProtoMessage() {}
 
 func (x *GetTabletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[53]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3564,7 @@ func (x *GetTabletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTabletRequest.ProtoReflect.Descriptor instead.
 func (*GetTabletRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetTabletRequest) GetAlias() string {
@@ -3286,7 +3583,7 @@ type GetTabletResponse struct {
 
 func (x *GetTabletResponse) Reset() {
 	*x = GetTabletResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[54]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3595,7 @@ func (x *GetTabletResponse) String() string {
 func (*GetTabletResponse) ProtoMessage() {}
 
 func (x *GetTabletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[54]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3608,7 @@ func (x *GetTabletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTabletResponse.ProtoReflect.Descriptor instead.
 func (*GetTabletResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetTabletResponse) GetTablet() *TabletStatus {
@@ -3330,7 +3627,7 @@ type GetTabletStatusRequest struct {
 
 func (x *GetTabletStatusRequest) Reset() {
 	*x = GetTabletStatusRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[55]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3342,7 +3639,7 @@ func (x *GetTabletStatusRequest) String() string {
 func (*GetTabletStatusRequest) ProtoMessage() {}
 
 func (x *GetTabletStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[55]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3355,7 +3652,7 @@ func (x *GetTabletStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTabletStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetTabletStatusRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetTabletStatusRequest) GetAlias() string {
@@ -3374,7 +3671,7 @@ type GetTabletStatusResponse struct {
 
 func (x *GetTabletStatusResponse) Reset() {
 	*x = GetTabletStatusResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[56]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +3683,7 @@ func (x *GetTabletStatusResponse) String() string {
 func (*GetTabletStatusResponse) ProtoMessage() {}
 
 func (x *GetTabletStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[56]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +3696,7 @@ func (x *GetTabletStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTabletStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetTabletStatusResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetTabletStatusResponse) GetStatus() *tabletv1.FullStatus {
@@ -3419,7 +3716,7 @@ type SetTabletTypeRequest struct {
 
 func (x *SetTabletTypeRequest) Reset() {
 	*x = SetTabletTypeRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[57]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3728,7 @@ func (x *SetTabletTypeRequest) String() string {
 func (*SetTabletTypeRequest) ProtoMessage() {}
 
 func (x *SetTabletTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[57]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3741,7 @@ func (x *SetTabletTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTabletTypeRequest.ProtoReflect.Descriptor instead.
 func (*SetTabletTypeRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SetTabletTypeRequest) GetAlias() string {
@@ -3470,7 +3767,7 @@ type SetTabletTypeResponse struct {
 
 func (x *SetTabletTypeResponse) Reset() {
 	*x = SetTabletTypeResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[58]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3779,7 @@ func (x *SetTabletTypeResponse) String() string {
 func (*SetTabletTypeResponse) ProtoMessage() {}
 
 func (x *SetTabletTypeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[58]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3792,7 @@ func (x *SetTabletTypeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTabletTypeResponse.ProtoReflect.Descriptor instead.
 func (*SetTabletTypeResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SetTabletTypeResponse) GetTablet() *topov1.Tablet {
@@ -3514,7 +3811,7 @@ type StartTabletRequest struct {
 
 func (x *StartTabletRequest) Reset() {
 	*x = StartTabletRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[59]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3526,7 +3823,7 @@ func (x *StartTabletRequest) String() string {
 func (*StartTabletRequest) ProtoMessage() {}
 
 func (x *StartTabletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[59]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3539,7 +3836,7 @@ func (x *StartTabletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTabletRequest.ProtoReflect.Descriptor instead.
 func (*StartTabletRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StartTabletRequest) GetAlias() string {
@@ -3557,7 +3854,7 @@ type StartTabletResponse struct {
 
 func (x *StartTabletResponse) Reset() {
 	*x = StartTabletResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[60]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3569,7 +3866,7 @@ func (x *StartTabletResponse) String() string {
 func (*StartTabletResponse) ProtoMessage() {}
 
 func (x *StartTabletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[60]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3582,7 +3879,7 @@ func (x *StartTabletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTabletResponse.ProtoReflect.Descriptor instead.
 func (*StartTabletResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 type StopTabletRequest struct {
@@ -3598,7 +3895,7 @@ type StopTabletRequest struct {
 
 func (x *StopTabletRequest) Reset() {
 	*x = StopTabletRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[61]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +3907,7 @@ func (x *StopTabletRequest) String() string {
 func (*StopTabletRequest) ProtoMessage() {}
 
 func (x *StopTabletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[61]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +3920,7 @@ func (x *StopTabletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopTabletRequest.ProtoReflect.Descriptor instead.
 func (*StopTabletRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *StopTabletRequest) GetAlias() string {
@@ -3655,7 +3952,7 @@ type StopTabletResponse struct {
 
 func (x *StopTabletResponse) Reset() {
 	*x = StopTabletResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[62]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3667,7 +3964,7 @@ func (x *StopTabletResponse) String() string {
 func (*StopTabletResponse) ProtoMessage() {}
 
 func (x *StopTabletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[62]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3680,7 +3977,7 @@ func (x *StopTabletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopTabletResponse.ProtoReflect.Descriptor instead.
 func (*StopTabletResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 type DeleteTabletRequest struct {
@@ -3694,7 +3991,7 @@ type DeleteTabletRequest struct {
 
 func (x *DeleteTabletRequest) Reset() {
 	*x = DeleteTabletRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[63]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3706,7 +4003,7 @@ func (x *DeleteTabletRequest) String() string {
 func (*DeleteTabletRequest) ProtoMessage() {}
 
 func (x *DeleteTabletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[63]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3719,7 +4016,7 @@ func (x *DeleteTabletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTabletRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTabletRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DeleteTabletRequest) GetAlias() string {
@@ -3744,7 +4041,7 @@ type DeleteTabletResponse struct {
 
 func (x *DeleteTabletResponse) Reset() {
 	*x = DeleteTabletResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[64]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3756,7 +4053,7 @@ func (x *DeleteTabletResponse) String() string {
 func (*DeleteTabletResponse) ProtoMessage() {}
 
 func (x *DeleteTabletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[64]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3769,7 +4066,7 @@ func (x *DeleteTabletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTabletResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTabletResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 type SetUserRequest struct {
@@ -3787,7 +4084,7 @@ type SetUserRequest struct {
 
 func (x *SetUserRequest) Reset() {
 	*x = SetUserRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[65]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3799,7 +4096,7 @@ func (x *SetUserRequest) String() string {
 func (*SetUserRequest) ProtoMessage() {}
 
 func (x *SetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[65]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3812,7 +4109,7 @@ func (x *SetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserRequest.ProtoReflect.Descriptor instead.
 func (*SetUserRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *SetUserRequest) GetName() string {
@@ -3852,7 +4149,7 @@ type KeyspaceList struct {
 
 func (x *KeyspaceList) Reset() {
 	*x = KeyspaceList{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[66]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +4161,7 @@ func (x *KeyspaceList) String() string {
 func (*KeyspaceList) ProtoMessage() {}
 
 func (x *KeyspaceList) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[66]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +4174,7 @@ func (x *KeyspaceList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyspaceList.ProtoReflect.Descriptor instead.
 func (*KeyspaceList) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *KeyspaceList) GetNames() []string {
@@ -3896,7 +4193,7 @@ type SetUserResponse struct {
 
 func (x *SetUserResponse) Reset() {
 	*x = SetUserResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[67]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3908,7 +4205,7 @@ func (x *SetUserResponse) String() string {
 func (*SetUserResponse) ProtoMessage() {}
 
 func (x *SetUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[67]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3921,7 +4218,7 @@ func (x *SetUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserResponse.ProtoReflect.Descriptor instead.
 func (*SetUserResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SetUserResponse) GetUser() *UserInfo {
@@ -3944,7 +4241,7 @@ type UserInfo struct {
 
 func (x *UserInfo) Reset() {
 	*x = UserInfo{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[68]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4253,7 @@ func (x *UserInfo) String() string {
 func (*UserInfo) ProtoMessage() {}
 
 func (x *UserInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[68]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4266,7 @@ func (x *UserInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserInfo.ProtoReflect.Descriptor instead.
 func (*UserInfo) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *UserInfo) GetName() string {
@@ -4008,7 +4305,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[69]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4317,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[69]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4330,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 type ListUsersResponse struct {
@@ -4045,7 +4342,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[70]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4057,7 +4354,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[70]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4070,7 +4367,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListUsersResponse) GetUsers() []*UserInfo {
@@ -4089,7 +4386,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[71]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4398,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[71]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4411,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DeleteUserRequest) GetName() string {
@@ -4132,7 +4429,7 @@ type DeleteUserResponse struct {
 
 func (x *DeleteUserResponse) Reset() {
 	*x = DeleteUserResponse{}
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[72]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4441,7 @@ func (x *DeleteUserResponse) String() string {
 func (*DeleteUserResponse) ProtoMessage() {}
 
 func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_control_v1_control_proto_msgTypes[72]
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4454,7 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 var File_pelorus_control_v1_control_proto protoreflect.FileDescriptor
@@ -4368,7 +4665,23 @@ const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"\x05force\x18\x06 \x01(\bR\x05force\"y\n" +
 	"\x19ReparentEmergencyResponse\x12,\n" +
 	"\x05shard\x18\x01 \x01(\v2\x16.pelorus.topo.v1.ShardR\x05shard\x12.\n" +
-	"\x05steps\x18\x02 \x03(\v2\x18.pelorus.control.v1.StepR\x05steps\"Z\n" +
+	"\x05steps\x18\x02 \x03(\v2\x18.pelorus.control.v1.StepR\x05steps\"b\n" +
+	"\x17ListTransactionsRequest\x12\x1a\n" +
+	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x15\n" +
+	"\x06txn_id\x18\x03 \x01(\tR\x05txnId\"^\n" +
+	"\x18ListTransactionsResponse\x12B\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1e.pelorus.tablet.v1.TransactionR\ftransactions\"b\n" +
+	"\x17RetryTransactionRequest\x12\x1a\n" +
+	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x15\n" +
+	"\x06txn_id\x18\x03 \x01(\tR\x05txnId\"\x1a\n" +
+	"\x18RetryTransactionResponse\"d\n" +
+	"\x19DiscardTransactionRequest\x12\x1a\n" +
+	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x15\n" +
+	"\x06txn_id\x18\x03 \x01(\tR\x05txnId\"\x1c\n" +
+	"\x1aDiscardTransactionResponse\"Z\n" +
 	"\x12ListTabletsRequest\x12\x1a\n" +
 	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x12\n" +
@@ -4448,7 +4761,7 @@ const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"GetVSchema\x12%.pelorus.control.v1.GetVSchemaRequest\x1a&.pelorus.control.v1.GetVSchemaResponse\x12a\n" +
 	"\fApplyVSchema\x12'.pelorus.control.v1.ApplyVSchemaRequest\x1a(.pelorus.control.v1.ApplyVSchemaResponse\x12X\n" +
 	"\tGetSchema\x12$.pelorus.control.v1.GetSchemaRequest\x1a%.pelorus.control.v1.GetSchemaResponse\x12^\n" +
-	"\vApplySchema\x12&.pelorus.control.v1.ApplySchemaRequest\x1a'.pelorus.control.v1.ApplySchemaResponse2\x9a\x06\n" +
+	"\vApplySchema\x12&.pelorus.control.v1.ApplySchemaRequest\x1a'.pelorus.control.v1.ApplySchemaResponse2\xed\b\n" +
 	"\fShardService\x12^\n" +
 	"\vCreateShard\x12&.pelorus.control.v1.CreateShardRequest\x1a'.pelorus.control.v1.CreateShardResponse\x12[\n" +
 	"\n" +
@@ -4458,7 +4771,10 @@ const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"\vDeleteShard\x12&.pelorus.control.v1.DeleteShardRequest\x1a'.pelorus.control.v1.DeleteShardResponse\x12X\n" +
 	"\tInitShard\x12$.pelorus.control.v1.InitShardRequest\x1a%.pelorus.control.v1.InitShardResponse\x12j\n" +
 	"\x0fReparentPlanned\x12*.pelorus.control.v1.ReparentPlannedRequest\x1a+.pelorus.control.v1.ReparentPlannedResponse\x12p\n" +
-	"\x11ReparentEmergency\x12,.pelorus.control.v1.ReparentEmergencyRequest\x1a-.pelorus.control.v1.ReparentEmergencyResponse2\xba\x05\n" +
+	"\x11ReparentEmergency\x12,.pelorus.control.v1.ReparentEmergencyRequest\x1a-.pelorus.control.v1.ReparentEmergencyResponse\x12m\n" +
+	"\x10ListTransactions\x12+.pelorus.control.v1.ListTransactionsRequest\x1a,.pelorus.control.v1.ListTransactionsResponse\x12m\n" +
+	"\x10RetryTransaction\x12+.pelorus.control.v1.RetryTransactionRequest\x1a,.pelorus.control.v1.RetryTransactionResponse\x12s\n" +
+	"\x12DiscardTransaction\x12-.pelorus.control.v1.DiscardTransactionRequest\x1a..pelorus.control.v1.DiscardTransactionResponse2\xba\x05\n" +
 	"\fFleetService\x12^\n" +
 	"\vListTablets\x12&.pelorus.control.v1.ListTabletsRequest\x1a'.pelorus.control.v1.ListTabletsResponse\x12X\n" +
 	"\tGetTablet\x12$.pelorus.control.v1.GetTabletRequest\x1a%.pelorus.control.v1.GetTabletResponse\x12j\n" +
@@ -4487,213 +4803,227 @@ func file_pelorus_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pelorus_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pelorus_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_pelorus_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_pelorus_control_v1_control_proto_goTypes = []any{
-	(Health)(0),                       // 0: pelorus.control.v1.Health
-	(Severity)(0),                     // 1: pelorus.control.v1.Severity
-	(*GetStatusRequest)(nil),          // 2: pelorus.control.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),         // 3: pelorus.control.v1.GetStatusResponse
-	(*KeyspaceStatus)(nil),            // 4: pelorus.control.v1.KeyspaceStatus
-	(*ShardStatus)(nil),               // 5: pelorus.control.v1.ShardStatus
-	(*TabletStatus)(nil),              // 6: pelorus.control.v1.TabletStatus
-	(*RunDoctorRequest)(nil),          // 7: pelorus.control.v1.RunDoctorRequest
-	(*RunDoctorResponse)(nil),         // 8: pelorus.control.v1.RunDoctorResponse
-	(*Finding)(nil),                   // 9: pelorus.control.v1.Finding
-	(*GetVersionRequest)(nil),         // 10: pelorus.control.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),        // 11: pelorus.control.v1.GetVersionResponse
-	(*ComponentVersion)(nil),          // 12: pelorus.control.v1.ComponentVersion
-	(*GetRoutingRulesRequest)(nil),    // 13: pelorus.control.v1.GetRoutingRulesRequest
-	(*GetRoutingRulesResponse)(nil),   // 14: pelorus.control.v1.GetRoutingRulesResponse
-	(*ApplyRoutingRulesRequest)(nil),  // 15: pelorus.control.v1.ApplyRoutingRulesRequest
-	(*ApplyRoutingRulesResponse)(nil), // 16: pelorus.control.v1.ApplyRoutingRulesResponse
-	(*CreateKeyspaceRequest)(nil),     // 17: pelorus.control.v1.CreateKeyspaceRequest
-	(*CreateKeyspaceResponse)(nil),    // 18: pelorus.control.v1.CreateKeyspaceResponse
-	(*ListKeyspacesRequest)(nil),      // 19: pelorus.control.v1.ListKeyspacesRequest
-	(*ListKeyspacesResponse)(nil),     // 20: pelorus.control.v1.ListKeyspacesResponse
-	(*GetKeyspaceRequest)(nil),        // 21: pelorus.control.v1.GetKeyspaceRequest
-	(*GetKeyspaceResponse)(nil),       // 22: pelorus.control.v1.GetKeyspaceResponse
-	(*UpdateKeyspaceRequest)(nil),     // 23: pelorus.control.v1.UpdateKeyspaceRequest
-	(*UpdateKeyspaceResponse)(nil),    // 24: pelorus.control.v1.UpdateKeyspaceResponse
-	(*DeleteKeyspaceRequest)(nil),     // 25: pelorus.control.v1.DeleteKeyspaceRequest
-	(*DeleteKeyspaceResponse)(nil),    // 26: pelorus.control.v1.DeleteKeyspaceResponse
-	(*GetVSchemaRequest)(nil),         // 27: pelorus.control.v1.GetVSchemaRequest
-	(*GetVSchemaResponse)(nil),        // 28: pelorus.control.v1.GetVSchemaResponse
-	(*ApplyVSchemaRequest)(nil),       // 29: pelorus.control.v1.ApplyVSchemaRequest
-	(*ApplyVSchemaResponse)(nil),      // 30: pelorus.control.v1.ApplyVSchemaResponse
-	(*GetSchemaRequest)(nil),          // 31: pelorus.control.v1.GetSchemaRequest
-	(*GetSchemaResponse)(nil),         // 32: pelorus.control.v1.GetSchemaResponse
-	(*ApplySchemaRequest)(nil),        // 33: pelorus.control.v1.ApplySchemaRequest
-	(*ApplySchemaResponse)(nil),       // 34: pelorus.control.v1.ApplySchemaResponse
-	(*ShardSchemaResult)(nil),         // 35: pelorus.control.v1.ShardSchemaResult
-	(*CreateShardRequest)(nil),        // 36: pelorus.control.v1.CreateShardRequest
-	(*CreateShardResponse)(nil),       // 37: pelorus.control.v1.CreateShardResponse
-	(*ListShardsRequest)(nil),         // 38: pelorus.control.v1.ListShardsRequest
-	(*ListShardsResponse)(nil),        // 39: pelorus.control.v1.ListShardsResponse
-	(*GetShardRequest)(nil),           // 40: pelorus.control.v1.GetShardRequest
-	(*GetShardResponse)(nil),          // 41: pelorus.control.v1.GetShardResponse
-	(*UpdateShardRequest)(nil),        // 42: pelorus.control.v1.UpdateShardRequest
-	(*UpdateShardResponse)(nil),       // 43: pelorus.control.v1.UpdateShardResponse
-	(*DeleteShardRequest)(nil),        // 44: pelorus.control.v1.DeleteShardRequest
-	(*DeleteShardResponse)(nil),       // 45: pelorus.control.v1.DeleteShardResponse
-	(*Step)(nil),                      // 46: pelorus.control.v1.Step
-	(*InitShardRequest)(nil),          // 47: pelorus.control.v1.InitShardRequest
-	(*InitShardResponse)(nil),         // 48: pelorus.control.v1.InitShardResponse
-	(*ReparentPlannedRequest)(nil),    // 49: pelorus.control.v1.ReparentPlannedRequest
-	(*ReparentPlannedResponse)(nil),   // 50: pelorus.control.v1.ReparentPlannedResponse
-	(*ReparentEmergencyRequest)(nil),  // 51: pelorus.control.v1.ReparentEmergencyRequest
-	(*ReparentEmergencyResponse)(nil), // 52: pelorus.control.v1.ReparentEmergencyResponse
-	(*ListTabletsRequest)(nil),        // 53: pelorus.control.v1.ListTabletsRequest
-	(*ListTabletsResponse)(nil),       // 54: pelorus.control.v1.ListTabletsResponse
-	(*GetTabletRequest)(nil),          // 55: pelorus.control.v1.GetTabletRequest
-	(*GetTabletResponse)(nil),         // 56: pelorus.control.v1.GetTabletResponse
-	(*GetTabletStatusRequest)(nil),    // 57: pelorus.control.v1.GetTabletStatusRequest
-	(*GetTabletStatusResponse)(nil),   // 58: pelorus.control.v1.GetTabletStatusResponse
-	(*SetTabletTypeRequest)(nil),      // 59: pelorus.control.v1.SetTabletTypeRequest
-	(*SetTabletTypeResponse)(nil),     // 60: pelorus.control.v1.SetTabletTypeResponse
-	(*StartTabletRequest)(nil),        // 61: pelorus.control.v1.StartTabletRequest
-	(*StartTabletResponse)(nil),       // 62: pelorus.control.v1.StartTabletResponse
-	(*StopTabletRequest)(nil),         // 63: pelorus.control.v1.StopTabletRequest
-	(*StopTabletResponse)(nil),        // 64: pelorus.control.v1.StopTabletResponse
-	(*DeleteTabletRequest)(nil),       // 65: pelorus.control.v1.DeleteTabletRequest
-	(*DeleteTabletResponse)(nil),      // 66: pelorus.control.v1.DeleteTabletResponse
-	(*SetUserRequest)(nil),            // 67: pelorus.control.v1.SetUserRequest
-	(*KeyspaceList)(nil),              // 68: pelorus.control.v1.KeyspaceList
-	(*SetUserResponse)(nil),           // 69: pelorus.control.v1.SetUserResponse
-	(*UserInfo)(nil),                  // 70: pelorus.control.v1.UserInfo
-	(*ListUsersRequest)(nil),          // 71: pelorus.control.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),         // 72: pelorus.control.v1.ListUsersResponse
-	(*DeleteUserRequest)(nil),         // 73: pelorus.control.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),        // 74: pelorus.control.v1.DeleteUserResponse
-	(*timestamppb.Timestamp)(nil),     // 75: google.protobuf.Timestamp
-	(*topov1.Keyspace)(nil),           // 76: pelorus.topo.v1.Keyspace
-	(*topov1.Shard)(nil),              // 77: pelorus.topo.v1.Shard
-	(*topov1.Tablet)(nil),             // 78: pelorus.topo.v1.Tablet
-	(*tabletv1.FullStatus)(nil),       // 79: pelorus.tablet.v1.FullStatus
-	(topov1.Durability)(0),            // 80: pelorus.topo.v1.Durability
-	(*tabletv1.TableSchema)(nil),      // 81: pelorus.tablet.v1.TableSchema
-	(*durationpb.Duration)(nil),       // 82: google.protobuf.Duration
-	(topov1.TabletType)(0),            // 83: pelorus.topo.v1.TabletType
+	(Health)(0),                        // 0: pelorus.control.v1.Health
+	(Severity)(0),                      // 1: pelorus.control.v1.Severity
+	(*GetStatusRequest)(nil),           // 2: pelorus.control.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),          // 3: pelorus.control.v1.GetStatusResponse
+	(*KeyspaceStatus)(nil),             // 4: pelorus.control.v1.KeyspaceStatus
+	(*ShardStatus)(nil),                // 5: pelorus.control.v1.ShardStatus
+	(*TabletStatus)(nil),               // 6: pelorus.control.v1.TabletStatus
+	(*RunDoctorRequest)(nil),           // 7: pelorus.control.v1.RunDoctorRequest
+	(*RunDoctorResponse)(nil),          // 8: pelorus.control.v1.RunDoctorResponse
+	(*Finding)(nil),                    // 9: pelorus.control.v1.Finding
+	(*GetVersionRequest)(nil),          // 10: pelorus.control.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),         // 11: pelorus.control.v1.GetVersionResponse
+	(*ComponentVersion)(nil),           // 12: pelorus.control.v1.ComponentVersion
+	(*GetRoutingRulesRequest)(nil),     // 13: pelorus.control.v1.GetRoutingRulesRequest
+	(*GetRoutingRulesResponse)(nil),    // 14: pelorus.control.v1.GetRoutingRulesResponse
+	(*ApplyRoutingRulesRequest)(nil),   // 15: pelorus.control.v1.ApplyRoutingRulesRequest
+	(*ApplyRoutingRulesResponse)(nil),  // 16: pelorus.control.v1.ApplyRoutingRulesResponse
+	(*CreateKeyspaceRequest)(nil),      // 17: pelorus.control.v1.CreateKeyspaceRequest
+	(*CreateKeyspaceResponse)(nil),     // 18: pelorus.control.v1.CreateKeyspaceResponse
+	(*ListKeyspacesRequest)(nil),       // 19: pelorus.control.v1.ListKeyspacesRequest
+	(*ListKeyspacesResponse)(nil),      // 20: pelorus.control.v1.ListKeyspacesResponse
+	(*GetKeyspaceRequest)(nil),         // 21: pelorus.control.v1.GetKeyspaceRequest
+	(*GetKeyspaceResponse)(nil),        // 22: pelorus.control.v1.GetKeyspaceResponse
+	(*UpdateKeyspaceRequest)(nil),      // 23: pelorus.control.v1.UpdateKeyspaceRequest
+	(*UpdateKeyspaceResponse)(nil),     // 24: pelorus.control.v1.UpdateKeyspaceResponse
+	(*DeleteKeyspaceRequest)(nil),      // 25: pelorus.control.v1.DeleteKeyspaceRequest
+	(*DeleteKeyspaceResponse)(nil),     // 26: pelorus.control.v1.DeleteKeyspaceResponse
+	(*GetVSchemaRequest)(nil),          // 27: pelorus.control.v1.GetVSchemaRequest
+	(*GetVSchemaResponse)(nil),         // 28: pelorus.control.v1.GetVSchemaResponse
+	(*ApplyVSchemaRequest)(nil),        // 29: pelorus.control.v1.ApplyVSchemaRequest
+	(*ApplyVSchemaResponse)(nil),       // 30: pelorus.control.v1.ApplyVSchemaResponse
+	(*GetSchemaRequest)(nil),           // 31: pelorus.control.v1.GetSchemaRequest
+	(*GetSchemaResponse)(nil),          // 32: pelorus.control.v1.GetSchemaResponse
+	(*ApplySchemaRequest)(nil),         // 33: pelorus.control.v1.ApplySchemaRequest
+	(*ApplySchemaResponse)(nil),        // 34: pelorus.control.v1.ApplySchemaResponse
+	(*ShardSchemaResult)(nil),          // 35: pelorus.control.v1.ShardSchemaResult
+	(*CreateShardRequest)(nil),         // 36: pelorus.control.v1.CreateShardRequest
+	(*CreateShardResponse)(nil),        // 37: pelorus.control.v1.CreateShardResponse
+	(*ListShardsRequest)(nil),          // 38: pelorus.control.v1.ListShardsRequest
+	(*ListShardsResponse)(nil),         // 39: pelorus.control.v1.ListShardsResponse
+	(*GetShardRequest)(nil),            // 40: pelorus.control.v1.GetShardRequest
+	(*GetShardResponse)(nil),           // 41: pelorus.control.v1.GetShardResponse
+	(*UpdateShardRequest)(nil),         // 42: pelorus.control.v1.UpdateShardRequest
+	(*UpdateShardResponse)(nil),        // 43: pelorus.control.v1.UpdateShardResponse
+	(*DeleteShardRequest)(nil),         // 44: pelorus.control.v1.DeleteShardRequest
+	(*DeleteShardResponse)(nil),        // 45: pelorus.control.v1.DeleteShardResponse
+	(*Step)(nil),                       // 46: pelorus.control.v1.Step
+	(*InitShardRequest)(nil),           // 47: pelorus.control.v1.InitShardRequest
+	(*InitShardResponse)(nil),          // 48: pelorus.control.v1.InitShardResponse
+	(*ReparentPlannedRequest)(nil),     // 49: pelorus.control.v1.ReparentPlannedRequest
+	(*ReparentPlannedResponse)(nil),    // 50: pelorus.control.v1.ReparentPlannedResponse
+	(*ReparentEmergencyRequest)(nil),   // 51: pelorus.control.v1.ReparentEmergencyRequest
+	(*ReparentEmergencyResponse)(nil),  // 52: pelorus.control.v1.ReparentEmergencyResponse
+	(*ListTransactionsRequest)(nil),    // 53: pelorus.control.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),   // 54: pelorus.control.v1.ListTransactionsResponse
+	(*RetryTransactionRequest)(nil),    // 55: pelorus.control.v1.RetryTransactionRequest
+	(*RetryTransactionResponse)(nil),   // 56: pelorus.control.v1.RetryTransactionResponse
+	(*DiscardTransactionRequest)(nil),  // 57: pelorus.control.v1.DiscardTransactionRequest
+	(*DiscardTransactionResponse)(nil), // 58: pelorus.control.v1.DiscardTransactionResponse
+	(*ListTabletsRequest)(nil),         // 59: pelorus.control.v1.ListTabletsRequest
+	(*ListTabletsResponse)(nil),        // 60: pelorus.control.v1.ListTabletsResponse
+	(*GetTabletRequest)(nil),           // 61: pelorus.control.v1.GetTabletRequest
+	(*GetTabletResponse)(nil),          // 62: pelorus.control.v1.GetTabletResponse
+	(*GetTabletStatusRequest)(nil),     // 63: pelorus.control.v1.GetTabletStatusRequest
+	(*GetTabletStatusResponse)(nil),    // 64: pelorus.control.v1.GetTabletStatusResponse
+	(*SetTabletTypeRequest)(nil),       // 65: pelorus.control.v1.SetTabletTypeRequest
+	(*SetTabletTypeResponse)(nil),      // 66: pelorus.control.v1.SetTabletTypeResponse
+	(*StartTabletRequest)(nil),         // 67: pelorus.control.v1.StartTabletRequest
+	(*StartTabletResponse)(nil),        // 68: pelorus.control.v1.StartTabletResponse
+	(*StopTabletRequest)(nil),          // 69: pelorus.control.v1.StopTabletRequest
+	(*StopTabletResponse)(nil),         // 70: pelorus.control.v1.StopTabletResponse
+	(*DeleteTabletRequest)(nil),        // 71: pelorus.control.v1.DeleteTabletRequest
+	(*DeleteTabletResponse)(nil),       // 72: pelorus.control.v1.DeleteTabletResponse
+	(*SetUserRequest)(nil),             // 73: pelorus.control.v1.SetUserRequest
+	(*KeyspaceList)(nil),               // 74: pelorus.control.v1.KeyspaceList
+	(*SetUserResponse)(nil),            // 75: pelorus.control.v1.SetUserResponse
+	(*UserInfo)(nil),                   // 76: pelorus.control.v1.UserInfo
+	(*ListUsersRequest)(nil),           // 77: pelorus.control.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),          // 78: pelorus.control.v1.ListUsersResponse
+	(*DeleteUserRequest)(nil),          // 79: pelorus.control.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),         // 80: pelorus.control.v1.DeleteUserResponse
+	(*timestamppb.Timestamp)(nil),      // 81: google.protobuf.Timestamp
+	(*topov1.Keyspace)(nil),            // 82: pelorus.topo.v1.Keyspace
+	(*topov1.Shard)(nil),               // 83: pelorus.topo.v1.Shard
+	(*topov1.Tablet)(nil),              // 84: pelorus.topo.v1.Tablet
+	(*tabletv1.FullStatus)(nil),        // 85: pelorus.tablet.v1.FullStatus
+	(topov1.Durability)(0),             // 86: pelorus.topo.v1.Durability
+	(*tabletv1.TableSchema)(nil),       // 87: pelorus.tablet.v1.TableSchema
+	(*durationpb.Duration)(nil),        // 88: google.protobuf.Duration
+	(*tabletv1.Transaction)(nil),       // 89: pelorus.tablet.v1.Transaction
+	(topov1.TabletType)(0),             // 90: pelorus.topo.v1.TabletType
 }
 var file_pelorus_control_v1_control_proto_depIdxs = []int32{
-	75, // 0: pelorus.control.v1.GetStatusResponse.taken_at:type_name -> google.protobuf.Timestamp
+	81, // 0: pelorus.control.v1.GetStatusResponse.taken_at:type_name -> google.protobuf.Timestamp
 	4,  // 1: pelorus.control.v1.GetStatusResponse.keyspaces:type_name -> pelorus.control.v1.KeyspaceStatus
-	76, // 2: pelorus.control.v1.KeyspaceStatus.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	82, // 2: pelorus.control.v1.KeyspaceStatus.keyspace:type_name -> pelorus.topo.v1.Keyspace
 	5,  // 3: pelorus.control.v1.KeyspaceStatus.shards:type_name -> pelorus.control.v1.ShardStatus
-	77, // 4: pelorus.control.v1.ShardStatus.shard:type_name -> pelorus.topo.v1.Shard
+	83, // 4: pelorus.control.v1.ShardStatus.shard:type_name -> pelorus.topo.v1.Shard
 	6,  // 5: pelorus.control.v1.ShardStatus.tablets:type_name -> pelorus.control.v1.TabletStatus
 	0,  // 6: pelorus.control.v1.ShardStatus.health:type_name -> pelorus.control.v1.Health
-	78, // 7: pelorus.control.v1.TabletStatus.tablet:type_name -> pelorus.topo.v1.Tablet
-	79, // 8: pelorus.control.v1.TabletStatus.status:type_name -> pelorus.tablet.v1.FullStatus
-	75, // 9: pelorus.control.v1.TabletStatus.received_at:type_name -> google.protobuf.Timestamp
+	84, // 7: pelorus.control.v1.TabletStatus.tablet:type_name -> pelorus.topo.v1.Tablet
+	85, // 8: pelorus.control.v1.TabletStatus.status:type_name -> pelorus.tablet.v1.FullStatus
+	81, // 9: pelorus.control.v1.TabletStatus.received_at:type_name -> google.protobuf.Timestamp
 	0,  // 10: pelorus.control.v1.TabletStatus.health:type_name -> pelorus.control.v1.Health
 	9,  // 11: pelorus.control.v1.RunDoctorResponse.findings:type_name -> pelorus.control.v1.Finding
 	1,  // 12: pelorus.control.v1.Finding.severity:type_name -> pelorus.control.v1.Severity
 	12, // 13: pelorus.control.v1.GetVersionResponse.components:type_name -> pelorus.control.v1.ComponentVersion
-	80, // 14: pelorus.control.v1.CreateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
-	76, // 15: pelorus.control.v1.CreateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	77, // 16: pelorus.control.v1.CreateKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
-	76, // 17: pelorus.control.v1.ListKeyspacesResponse.keyspaces:type_name -> pelorus.topo.v1.Keyspace
-	76, // 18: pelorus.control.v1.GetKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	77, // 19: pelorus.control.v1.GetKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
-	80, // 20: pelorus.control.v1.UpdateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
-	76, // 21: pelorus.control.v1.UpdateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	75, // 22: pelorus.control.v1.GetVSchemaResponse.updated_at:type_name -> google.protobuf.Timestamp
-	81, // 23: pelorus.control.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
+	86, // 14: pelorus.control.v1.CreateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
+	82, // 15: pelorus.control.v1.CreateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	83, // 16: pelorus.control.v1.CreateKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
+	82, // 17: pelorus.control.v1.ListKeyspacesResponse.keyspaces:type_name -> pelorus.topo.v1.Keyspace
+	82, // 18: pelorus.control.v1.GetKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	83, // 19: pelorus.control.v1.GetKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
+	86, // 20: pelorus.control.v1.UpdateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
+	82, // 21: pelorus.control.v1.UpdateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	81, // 22: pelorus.control.v1.GetVSchemaResponse.updated_at:type_name -> google.protobuf.Timestamp
+	87, // 23: pelorus.control.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
 	35, // 24: pelorus.control.v1.ApplySchemaResponse.results:type_name -> pelorus.control.v1.ShardSchemaResult
-	82, // 25: pelorus.control.v1.ShardSchemaResult.duration:type_name -> google.protobuf.Duration
-	77, // 26: pelorus.control.v1.CreateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	77, // 27: pelorus.control.v1.ListShardsResponse.shards:type_name -> pelorus.topo.v1.Shard
-	77, // 28: pelorus.control.v1.GetShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	78, // 29: pelorus.control.v1.GetShardResponse.tablets:type_name -> pelorus.topo.v1.Tablet
-	77, // 30: pelorus.control.v1.UpdateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	75, // 31: pelorus.control.v1.Step.started_at:type_name -> google.protobuf.Timestamp
-	82, // 32: pelorus.control.v1.Step.duration:type_name -> google.protobuf.Duration
-	82, // 33: pelorus.control.v1.InitShardRequest.timeout:type_name -> google.protobuf.Duration
-	77, // 34: pelorus.control.v1.InitShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	88, // 25: pelorus.control.v1.ShardSchemaResult.duration:type_name -> google.protobuf.Duration
+	83, // 26: pelorus.control.v1.CreateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	83, // 27: pelorus.control.v1.ListShardsResponse.shards:type_name -> pelorus.topo.v1.Shard
+	83, // 28: pelorus.control.v1.GetShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	84, // 29: pelorus.control.v1.GetShardResponse.tablets:type_name -> pelorus.topo.v1.Tablet
+	83, // 30: pelorus.control.v1.UpdateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	81, // 31: pelorus.control.v1.Step.started_at:type_name -> google.protobuf.Timestamp
+	88, // 32: pelorus.control.v1.Step.duration:type_name -> google.protobuf.Duration
+	88, // 33: pelorus.control.v1.InitShardRequest.timeout:type_name -> google.protobuf.Duration
+	83, // 34: pelorus.control.v1.InitShardResponse.shard:type_name -> pelorus.topo.v1.Shard
 	46, // 35: pelorus.control.v1.InitShardResponse.steps:type_name -> pelorus.control.v1.Step
-	82, // 36: pelorus.control.v1.ReparentPlannedRequest.timeout:type_name -> google.protobuf.Duration
-	77, // 37: pelorus.control.v1.ReparentPlannedResponse.shard:type_name -> pelorus.topo.v1.Shard
+	88, // 36: pelorus.control.v1.ReparentPlannedRequest.timeout:type_name -> google.protobuf.Duration
+	83, // 37: pelorus.control.v1.ReparentPlannedResponse.shard:type_name -> pelorus.topo.v1.Shard
 	46, // 38: pelorus.control.v1.ReparentPlannedResponse.steps:type_name -> pelorus.control.v1.Step
-	82, // 39: pelorus.control.v1.ReparentEmergencyRequest.timeout:type_name -> google.protobuf.Duration
-	77, // 40: pelorus.control.v1.ReparentEmergencyResponse.shard:type_name -> pelorus.topo.v1.Shard
+	88, // 39: pelorus.control.v1.ReparentEmergencyRequest.timeout:type_name -> google.protobuf.Duration
+	83, // 40: pelorus.control.v1.ReparentEmergencyResponse.shard:type_name -> pelorus.topo.v1.Shard
 	46, // 41: pelorus.control.v1.ReparentEmergencyResponse.steps:type_name -> pelorus.control.v1.Step
-	6,  // 42: pelorus.control.v1.ListTabletsResponse.tablets:type_name -> pelorus.control.v1.TabletStatus
-	6,  // 43: pelorus.control.v1.GetTabletResponse.tablet:type_name -> pelorus.control.v1.TabletStatus
-	79, // 44: pelorus.control.v1.GetTabletStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	83, // 45: pelorus.control.v1.SetTabletTypeRequest.type:type_name -> pelorus.topo.v1.TabletType
-	78, // 46: pelorus.control.v1.SetTabletTypeResponse.tablet:type_name -> pelorus.topo.v1.Tablet
-	68, // 47: pelorus.control.v1.SetUserRequest.keyspaces:type_name -> pelorus.control.v1.KeyspaceList
-	70, // 48: pelorus.control.v1.SetUserResponse.user:type_name -> pelorus.control.v1.UserInfo
-	70, // 49: pelorus.control.v1.ListUsersResponse.users:type_name -> pelorus.control.v1.UserInfo
-	2,  // 50: pelorus.control.v1.ClusterService.GetStatus:input_type -> pelorus.control.v1.GetStatusRequest
-	7,  // 51: pelorus.control.v1.ClusterService.RunDoctor:input_type -> pelorus.control.v1.RunDoctorRequest
-	10, // 52: pelorus.control.v1.ClusterService.GetVersion:input_type -> pelorus.control.v1.GetVersionRequest
-	13, // 53: pelorus.control.v1.ClusterService.GetRoutingRules:input_type -> pelorus.control.v1.GetRoutingRulesRequest
-	15, // 54: pelorus.control.v1.ClusterService.ApplyRoutingRules:input_type -> pelorus.control.v1.ApplyRoutingRulesRequest
-	17, // 55: pelorus.control.v1.KeyspaceService.CreateKeyspace:input_type -> pelorus.control.v1.CreateKeyspaceRequest
-	19, // 56: pelorus.control.v1.KeyspaceService.ListKeyspaces:input_type -> pelorus.control.v1.ListKeyspacesRequest
-	21, // 57: pelorus.control.v1.KeyspaceService.GetKeyspace:input_type -> pelorus.control.v1.GetKeyspaceRequest
-	23, // 58: pelorus.control.v1.KeyspaceService.UpdateKeyspace:input_type -> pelorus.control.v1.UpdateKeyspaceRequest
-	25, // 59: pelorus.control.v1.KeyspaceService.DeleteKeyspace:input_type -> pelorus.control.v1.DeleteKeyspaceRequest
-	27, // 60: pelorus.control.v1.KeyspaceService.GetVSchema:input_type -> pelorus.control.v1.GetVSchemaRequest
-	29, // 61: pelorus.control.v1.KeyspaceService.ApplyVSchema:input_type -> pelorus.control.v1.ApplyVSchemaRequest
-	31, // 62: pelorus.control.v1.KeyspaceService.GetSchema:input_type -> pelorus.control.v1.GetSchemaRequest
-	33, // 63: pelorus.control.v1.KeyspaceService.ApplySchema:input_type -> pelorus.control.v1.ApplySchemaRequest
-	36, // 64: pelorus.control.v1.ShardService.CreateShard:input_type -> pelorus.control.v1.CreateShardRequest
-	38, // 65: pelorus.control.v1.ShardService.ListShards:input_type -> pelorus.control.v1.ListShardsRequest
-	40, // 66: pelorus.control.v1.ShardService.GetShard:input_type -> pelorus.control.v1.GetShardRequest
-	42, // 67: pelorus.control.v1.ShardService.UpdateShard:input_type -> pelorus.control.v1.UpdateShardRequest
-	44, // 68: pelorus.control.v1.ShardService.DeleteShard:input_type -> pelorus.control.v1.DeleteShardRequest
-	47, // 69: pelorus.control.v1.ShardService.InitShard:input_type -> pelorus.control.v1.InitShardRequest
-	49, // 70: pelorus.control.v1.ShardService.ReparentPlanned:input_type -> pelorus.control.v1.ReparentPlannedRequest
-	51, // 71: pelorus.control.v1.ShardService.ReparentEmergency:input_type -> pelorus.control.v1.ReparentEmergencyRequest
-	53, // 72: pelorus.control.v1.FleetService.ListTablets:input_type -> pelorus.control.v1.ListTabletsRequest
-	55, // 73: pelorus.control.v1.FleetService.GetTablet:input_type -> pelorus.control.v1.GetTabletRequest
-	57, // 74: pelorus.control.v1.FleetService.GetTabletStatus:input_type -> pelorus.control.v1.GetTabletStatusRequest
-	59, // 75: pelorus.control.v1.FleetService.SetTabletType:input_type -> pelorus.control.v1.SetTabletTypeRequest
-	61, // 76: pelorus.control.v1.FleetService.StartTablet:input_type -> pelorus.control.v1.StartTabletRequest
-	63, // 77: pelorus.control.v1.FleetService.StopTablet:input_type -> pelorus.control.v1.StopTabletRequest
-	65, // 78: pelorus.control.v1.FleetService.DeleteTablet:input_type -> pelorus.control.v1.DeleteTabletRequest
-	67, // 79: pelorus.control.v1.UserService.SetUser:input_type -> pelorus.control.v1.SetUserRequest
-	71, // 80: pelorus.control.v1.UserService.ListUsers:input_type -> pelorus.control.v1.ListUsersRequest
-	73, // 81: pelorus.control.v1.UserService.DeleteUser:input_type -> pelorus.control.v1.DeleteUserRequest
-	3,  // 82: pelorus.control.v1.ClusterService.GetStatus:output_type -> pelorus.control.v1.GetStatusResponse
-	8,  // 83: pelorus.control.v1.ClusterService.RunDoctor:output_type -> pelorus.control.v1.RunDoctorResponse
-	11, // 84: pelorus.control.v1.ClusterService.GetVersion:output_type -> pelorus.control.v1.GetVersionResponse
-	14, // 85: pelorus.control.v1.ClusterService.GetRoutingRules:output_type -> pelorus.control.v1.GetRoutingRulesResponse
-	16, // 86: pelorus.control.v1.ClusterService.ApplyRoutingRules:output_type -> pelorus.control.v1.ApplyRoutingRulesResponse
-	18, // 87: pelorus.control.v1.KeyspaceService.CreateKeyspace:output_type -> pelorus.control.v1.CreateKeyspaceResponse
-	20, // 88: pelorus.control.v1.KeyspaceService.ListKeyspaces:output_type -> pelorus.control.v1.ListKeyspacesResponse
-	22, // 89: pelorus.control.v1.KeyspaceService.GetKeyspace:output_type -> pelorus.control.v1.GetKeyspaceResponse
-	24, // 90: pelorus.control.v1.KeyspaceService.UpdateKeyspace:output_type -> pelorus.control.v1.UpdateKeyspaceResponse
-	26, // 91: pelorus.control.v1.KeyspaceService.DeleteKeyspace:output_type -> pelorus.control.v1.DeleteKeyspaceResponse
-	28, // 92: pelorus.control.v1.KeyspaceService.GetVSchema:output_type -> pelorus.control.v1.GetVSchemaResponse
-	30, // 93: pelorus.control.v1.KeyspaceService.ApplyVSchema:output_type -> pelorus.control.v1.ApplyVSchemaResponse
-	32, // 94: pelorus.control.v1.KeyspaceService.GetSchema:output_type -> pelorus.control.v1.GetSchemaResponse
-	34, // 95: pelorus.control.v1.KeyspaceService.ApplySchema:output_type -> pelorus.control.v1.ApplySchemaResponse
-	37, // 96: pelorus.control.v1.ShardService.CreateShard:output_type -> pelorus.control.v1.CreateShardResponse
-	39, // 97: pelorus.control.v1.ShardService.ListShards:output_type -> pelorus.control.v1.ListShardsResponse
-	41, // 98: pelorus.control.v1.ShardService.GetShard:output_type -> pelorus.control.v1.GetShardResponse
-	43, // 99: pelorus.control.v1.ShardService.UpdateShard:output_type -> pelorus.control.v1.UpdateShardResponse
-	45, // 100: pelorus.control.v1.ShardService.DeleteShard:output_type -> pelorus.control.v1.DeleteShardResponse
-	48, // 101: pelorus.control.v1.ShardService.InitShard:output_type -> pelorus.control.v1.InitShardResponse
-	50, // 102: pelorus.control.v1.ShardService.ReparentPlanned:output_type -> pelorus.control.v1.ReparentPlannedResponse
-	52, // 103: pelorus.control.v1.ShardService.ReparentEmergency:output_type -> pelorus.control.v1.ReparentEmergencyResponse
-	54, // 104: pelorus.control.v1.FleetService.ListTablets:output_type -> pelorus.control.v1.ListTabletsResponse
-	56, // 105: pelorus.control.v1.FleetService.GetTablet:output_type -> pelorus.control.v1.GetTabletResponse
-	58, // 106: pelorus.control.v1.FleetService.GetTabletStatus:output_type -> pelorus.control.v1.GetTabletStatusResponse
-	60, // 107: pelorus.control.v1.FleetService.SetTabletType:output_type -> pelorus.control.v1.SetTabletTypeResponse
-	62, // 108: pelorus.control.v1.FleetService.StartTablet:output_type -> pelorus.control.v1.StartTabletResponse
-	64, // 109: pelorus.control.v1.FleetService.StopTablet:output_type -> pelorus.control.v1.StopTabletResponse
-	66, // 110: pelorus.control.v1.FleetService.DeleteTablet:output_type -> pelorus.control.v1.DeleteTabletResponse
-	69, // 111: pelorus.control.v1.UserService.SetUser:output_type -> pelorus.control.v1.SetUserResponse
-	72, // 112: pelorus.control.v1.UserService.ListUsers:output_type -> pelorus.control.v1.ListUsersResponse
-	74, // 113: pelorus.control.v1.UserService.DeleteUser:output_type -> pelorus.control.v1.DeleteUserResponse
-	82, // [82:114] is the sub-list for method output_type
-	50, // [50:82] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	89, // 42: pelorus.control.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
+	6,  // 43: pelorus.control.v1.ListTabletsResponse.tablets:type_name -> pelorus.control.v1.TabletStatus
+	6,  // 44: pelorus.control.v1.GetTabletResponse.tablet:type_name -> pelorus.control.v1.TabletStatus
+	85, // 45: pelorus.control.v1.GetTabletStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	90, // 46: pelorus.control.v1.SetTabletTypeRequest.type:type_name -> pelorus.topo.v1.TabletType
+	84, // 47: pelorus.control.v1.SetTabletTypeResponse.tablet:type_name -> pelorus.topo.v1.Tablet
+	74, // 48: pelorus.control.v1.SetUserRequest.keyspaces:type_name -> pelorus.control.v1.KeyspaceList
+	76, // 49: pelorus.control.v1.SetUserResponse.user:type_name -> pelorus.control.v1.UserInfo
+	76, // 50: pelorus.control.v1.ListUsersResponse.users:type_name -> pelorus.control.v1.UserInfo
+	2,  // 51: pelorus.control.v1.ClusterService.GetStatus:input_type -> pelorus.control.v1.GetStatusRequest
+	7,  // 52: pelorus.control.v1.ClusterService.RunDoctor:input_type -> pelorus.control.v1.RunDoctorRequest
+	10, // 53: pelorus.control.v1.ClusterService.GetVersion:input_type -> pelorus.control.v1.GetVersionRequest
+	13, // 54: pelorus.control.v1.ClusterService.GetRoutingRules:input_type -> pelorus.control.v1.GetRoutingRulesRequest
+	15, // 55: pelorus.control.v1.ClusterService.ApplyRoutingRules:input_type -> pelorus.control.v1.ApplyRoutingRulesRequest
+	17, // 56: pelorus.control.v1.KeyspaceService.CreateKeyspace:input_type -> pelorus.control.v1.CreateKeyspaceRequest
+	19, // 57: pelorus.control.v1.KeyspaceService.ListKeyspaces:input_type -> pelorus.control.v1.ListKeyspacesRequest
+	21, // 58: pelorus.control.v1.KeyspaceService.GetKeyspace:input_type -> pelorus.control.v1.GetKeyspaceRequest
+	23, // 59: pelorus.control.v1.KeyspaceService.UpdateKeyspace:input_type -> pelorus.control.v1.UpdateKeyspaceRequest
+	25, // 60: pelorus.control.v1.KeyspaceService.DeleteKeyspace:input_type -> pelorus.control.v1.DeleteKeyspaceRequest
+	27, // 61: pelorus.control.v1.KeyspaceService.GetVSchema:input_type -> pelorus.control.v1.GetVSchemaRequest
+	29, // 62: pelorus.control.v1.KeyspaceService.ApplyVSchema:input_type -> pelorus.control.v1.ApplyVSchemaRequest
+	31, // 63: pelorus.control.v1.KeyspaceService.GetSchema:input_type -> pelorus.control.v1.GetSchemaRequest
+	33, // 64: pelorus.control.v1.KeyspaceService.ApplySchema:input_type -> pelorus.control.v1.ApplySchemaRequest
+	36, // 65: pelorus.control.v1.ShardService.CreateShard:input_type -> pelorus.control.v1.CreateShardRequest
+	38, // 66: pelorus.control.v1.ShardService.ListShards:input_type -> pelorus.control.v1.ListShardsRequest
+	40, // 67: pelorus.control.v1.ShardService.GetShard:input_type -> pelorus.control.v1.GetShardRequest
+	42, // 68: pelorus.control.v1.ShardService.UpdateShard:input_type -> pelorus.control.v1.UpdateShardRequest
+	44, // 69: pelorus.control.v1.ShardService.DeleteShard:input_type -> pelorus.control.v1.DeleteShardRequest
+	47, // 70: pelorus.control.v1.ShardService.InitShard:input_type -> pelorus.control.v1.InitShardRequest
+	49, // 71: pelorus.control.v1.ShardService.ReparentPlanned:input_type -> pelorus.control.v1.ReparentPlannedRequest
+	51, // 72: pelorus.control.v1.ShardService.ReparentEmergency:input_type -> pelorus.control.v1.ReparentEmergencyRequest
+	53, // 73: pelorus.control.v1.ShardService.ListTransactions:input_type -> pelorus.control.v1.ListTransactionsRequest
+	55, // 74: pelorus.control.v1.ShardService.RetryTransaction:input_type -> pelorus.control.v1.RetryTransactionRequest
+	57, // 75: pelorus.control.v1.ShardService.DiscardTransaction:input_type -> pelorus.control.v1.DiscardTransactionRequest
+	59, // 76: pelorus.control.v1.FleetService.ListTablets:input_type -> pelorus.control.v1.ListTabletsRequest
+	61, // 77: pelorus.control.v1.FleetService.GetTablet:input_type -> pelorus.control.v1.GetTabletRequest
+	63, // 78: pelorus.control.v1.FleetService.GetTabletStatus:input_type -> pelorus.control.v1.GetTabletStatusRequest
+	65, // 79: pelorus.control.v1.FleetService.SetTabletType:input_type -> pelorus.control.v1.SetTabletTypeRequest
+	67, // 80: pelorus.control.v1.FleetService.StartTablet:input_type -> pelorus.control.v1.StartTabletRequest
+	69, // 81: pelorus.control.v1.FleetService.StopTablet:input_type -> pelorus.control.v1.StopTabletRequest
+	71, // 82: pelorus.control.v1.FleetService.DeleteTablet:input_type -> pelorus.control.v1.DeleteTabletRequest
+	73, // 83: pelorus.control.v1.UserService.SetUser:input_type -> pelorus.control.v1.SetUserRequest
+	77, // 84: pelorus.control.v1.UserService.ListUsers:input_type -> pelorus.control.v1.ListUsersRequest
+	79, // 85: pelorus.control.v1.UserService.DeleteUser:input_type -> pelorus.control.v1.DeleteUserRequest
+	3,  // 86: pelorus.control.v1.ClusterService.GetStatus:output_type -> pelorus.control.v1.GetStatusResponse
+	8,  // 87: pelorus.control.v1.ClusterService.RunDoctor:output_type -> pelorus.control.v1.RunDoctorResponse
+	11, // 88: pelorus.control.v1.ClusterService.GetVersion:output_type -> pelorus.control.v1.GetVersionResponse
+	14, // 89: pelorus.control.v1.ClusterService.GetRoutingRules:output_type -> pelorus.control.v1.GetRoutingRulesResponse
+	16, // 90: pelorus.control.v1.ClusterService.ApplyRoutingRules:output_type -> pelorus.control.v1.ApplyRoutingRulesResponse
+	18, // 91: pelorus.control.v1.KeyspaceService.CreateKeyspace:output_type -> pelorus.control.v1.CreateKeyspaceResponse
+	20, // 92: pelorus.control.v1.KeyspaceService.ListKeyspaces:output_type -> pelorus.control.v1.ListKeyspacesResponse
+	22, // 93: pelorus.control.v1.KeyspaceService.GetKeyspace:output_type -> pelorus.control.v1.GetKeyspaceResponse
+	24, // 94: pelorus.control.v1.KeyspaceService.UpdateKeyspace:output_type -> pelorus.control.v1.UpdateKeyspaceResponse
+	26, // 95: pelorus.control.v1.KeyspaceService.DeleteKeyspace:output_type -> pelorus.control.v1.DeleteKeyspaceResponse
+	28, // 96: pelorus.control.v1.KeyspaceService.GetVSchema:output_type -> pelorus.control.v1.GetVSchemaResponse
+	30, // 97: pelorus.control.v1.KeyspaceService.ApplyVSchema:output_type -> pelorus.control.v1.ApplyVSchemaResponse
+	32, // 98: pelorus.control.v1.KeyspaceService.GetSchema:output_type -> pelorus.control.v1.GetSchemaResponse
+	34, // 99: pelorus.control.v1.KeyspaceService.ApplySchema:output_type -> pelorus.control.v1.ApplySchemaResponse
+	37, // 100: pelorus.control.v1.ShardService.CreateShard:output_type -> pelorus.control.v1.CreateShardResponse
+	39, // 101: pelorus.control.v1.ShardService.ListShards:output_type -> pelorus.control.v1.ListShardsResponse
+	41, // 102: pelorus.control.v1.ShardService.GetShard:output_type -> pelorus.control.v1.GetShardResponse
+	43, // 103: pelorus.control.v1.ShardService.UpdateShard:output_type -> pelorus.control.v1.UpdateShardResponse
+	45, // 104: pelorus.control.v1.ShardService.DeleteShard:output_type -> pelorus.control.v1.DeleteShardResponse
+	48, // 105: pelorus.control.v1.ShardService.InitShard:output_type -> pelorus.control.v1.InitShardResponse
+	50, // 106: pelorus.control.v1.ShardService.ReparentPlanned:output_type -> pelorus.control.v1.ReparentPlannedResponse
+	52, // 107: pelorus.control.v1.ShardService.ReparentEmergency:output_type -> pelorus.control.v1.ReparentEmergencyResponse
+	54, // 108: pelorus.control.v1.ShardService.ListTransactions:output_type -> pelorus.control.v1.ListTransactionsResponse
+	56, // 109: pelorus.control.v1.ShardService.RetryTransaction:output_type -> pelorus.control.v1.RetryTransactionResponse
+	58, // 110: pelorus.control.v1.ShardService.DiscardTransaction:output_type -> pelorus.control.v1.DiscardTransactionResponse
+	60, // 111: pelorus.control.v1.FleetService.ListTablets:output_type -> pelorus.control.v1.ListTabletsResponse
+	62, // 112: pelorus.control.v1.FleetService.GetTablet:output_type -> pelorus.control.v1.GetTabletResponse
+	64, // 113: pelorus.control.v1.FleetService.GetTabletStatus:output_type -> pelorus.control.v1.GetTabletStatusResponse
+	66, // 114: pelorus.control.v1.FleetService.SetTabletType:output_type -> pelorus.control.v1.SetTabletTypeResponse
+	68, // 115: pelorus.control.v1.FleetService.StartTablet:output_type -> pelorus.control.v1.StartTabletResponse
+	70, // 116: pelorus.control.v1.FleetService.StopTablet:output_type -> pelorus.control.v1.StopTabletResponse
+	72, // 117: pelorus.control.v1.FleetService.DeleteTablet:output_type -> pelorus.control.v1.DeleteTabletResponse
+	75, // 118: pelorus.control.v1.UserService.SetUser:output_type -> pelorus.control.v1.SetUserResponse
+	78, // 119: pelorus.control.v1.UserService.ListUsers:output_type -> pelorus.control.v1.ListUsersResponse
+	80, // 120: pelorus.control.v1.UserService.DeleteUser:output_type -> pelorus.control.v1.DeleteUserResponse
+	86, // [86:121] is the sub-list for method output_type
+	51, // [51:86] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_control_v1_control_proto_init() }
@@ -4707,7 +5037,7 @@ func file_pelorus_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_control_v1_control_proto_rawDesc), len(file_pelorus_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   73,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -27,6 +27,428 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TransactionState is what recovery makes of a transaction.
+type TransactionState int32
+
+const (
+	TransactionState_TRANSACTION_STATE_UNSPECIFIED TransactionState = 0
+	// The gateway is at it, or recovery has not looked yet.
+	TransactionState_TRANSACTION_STATE_OPEN TransactionState = 1
+	// Recovery is at it, or waits for its coordinator with the rows locked.
+	TransactionState_TRANSACTION_STATE_WORKING TransactionState = 2
+	// Recovery could not finish it yet, and tries again.
+	TransactionState_TRANSACTION_STATE_RETRYING TransactionState = 3
+	// It is committed elsewhere and its statements fail here: a person has to look.
+	TransactionState_TRANSACTION_STATE_FAILING TransactionState = 4
+)
+
+// Enum value maps for TransactionState.
+var (
+	TransactionState_name = map[int32]string{
+		0: "TRANSACTION_STATE_UNSPECIFIED",
+		1: "TRANSACTION_STATE_OPEN",
+		2: "TRANSACTION_STATE_WORKING",
+		3: "TRANSACTION_STATE_RETRYING",
+		4: "TRANSACTION_STATE_FAILING",
+	}
+	TransactionState_value = map[string]int32{
+		"TRANSACTION_STATE_UNSPECIFIED": 0,
+		"TRANSACTION_STATE_OPEN":        1,
+		"TRANSACTION_STATE_WORKING":     2,
+		"TRANSACTION_STATE_RETRYING":    3,
+		"TRANSACTION_STATE_FAILING":     4,
+	}
+)
+
+func (x TransactionState) Enum() *TransactionState {
+	p := new(TransactionState)
+	*p = x
+	return p
+}
+
+func (x TransactionState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TransactionState) Descriptor() protoreflect.EnumDescriptor {
+	return file_pelorus_tablet_v1_tablet_proto_enumTypes[0].Descriptor()
+}
+
+func (TransactionState) Type() protoreflect.EnumType {
+	return &file_pelorus_tablet_v1_tablet_proto_enumTypes[0]
+}
+
+func (x TransactionState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TransactionState.Descriptor instead.
+func (TransactionState) EnumDescriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{0}
+}
+
+type ListTransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// txn_id asks for one transaction, with its statements.
+	TxnId         *string `protobuf:"bytes,1,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransactionsRequest) Reset() {
+	*x = ListTransactionsRequest{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransactionsRequest) ProtoMessage() {}
+
+func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ListTransactionsRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type ListTransactionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transactions  []*Transaction         `protobuf:"bytes,1,rep,name=transactions" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransactionsResponse) Reset() {
+	*x = ListTransactionsResponse{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransactionsResponse) ProtoMessage() {}
+
+func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+// Transaction is one shard's share of a transaction across shards.
+type Transaction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	TxnId *string                `protobuf:"bytes,1,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	// participant and coordinator are KEYSPACE/SHARD; the coordinator has the decision.
+	Participant *string              `protobuf:"bytes,2,opt,name=participant" json:"participant,omitempty"`
+	Coordinator *string              `protobuf:"bytes,3,opt,name=coordinator" json:"coordinator,omitempty"`
+	Age         *durationpb.Duration `protobuf:"bytes,4,opt,name=age" json:"age,omitempty"`
+	State       *TransactionState    `protobuf:"varint,5,opt,name=state,enum=pelorus.tablet.v1.TransactionState" json:"state,omitempty"`
+	// attempts is how often recovery has failed to finish it in a row, error the newest reason.
+	Attempts *uint32 `protobuf:"varint,6,opt,name=attempts" json:"attempts,omitempty"`
+	Error    *string `protobuf:"bytes,7,opt,name=error" json:"error,omitempty"`
+	// database and statements are what a replay runs; only in answers about one transaction, the first 1,000 statements,
+	// each up to 4,096 bytes.
+	Database      *string  `protobuf:"bytes,8,opt,name=database" json:"database,omitempty"`
+	Statements    [][]byte `protobuf:"bytes,9,rep,name=statements" json:"statements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transaction) Reset() {
+	*x = Transaction{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transaction) ProtoMessage() {}
+
+func (x *Transaction) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transaction.ProtoReflect.Descriptor instead.
+func (*Transaction) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Transaction) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+func (x *Transaction) GetParticipant() string {
+	if x != nil && x.Participant != nil {
+		return *x.Participant
+	}
+	return ""
+}
+
+func (x *Transaction) GetCoordinator() string {
+	if x != nil && x.Coordinator != nil {
+		return *x.Coordinator
+	}
+	return ""
+}
+
+func (x *Transaction) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Transaction) GetState() TransactionState {
+	if x != nil && x.State != nil {
+		return *x.State
+	}
+	return TransactionState_TRANSACTION_STATE_UNSPECIFIED
+}
+
+func (x *Transaction) GetAttempts() uint32 {
+	if x != nil && x.Attempts != nil {
+		return *x.Attempts
+	}
+	return 0
+}
+
+func (x *Transaction) GetError() string {
+	if x != nil && x.Error != nil {
+		return *x.Error
+	}
+	return ""
+}
+
+func (x *Transaction) GetDatabase() string {
+	if x != nil && x.Database != nil {
+		return *x.Database
+	}
+	return ""
+}
+
+func (x *Transaction) GetStatements() [][]byte {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
+type RetryTransactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnId         *string                `protobuf:"bytes,1,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTransactionRequest) Reset() {
+	*x = RetryTransactionRequest{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTransactionRequest) ProtoMessage() {}
+
+func (x *RetryTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTransactionRequest.ProtoReflect.Descriptor instead.
+func (*RetryTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RetryTransactionRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type RetryTransactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTransactionResponse) Reset() {
+	*x = RetryTransactionResponse{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTransactionResponse) ProtoMessage() {}
+
+func (x *RetryTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTransactionResponse.ProtoReflect.Descriptor instead.
+func (*RetryTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{4}
+}
+
+type DiscardTransactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnId         *string                `protobuf:"bytes,1,opt,name=txn_id,json=txnId" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardTransactionRequest) Reset() {
+	*x = DiscardTransactionRequest{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardTransactionRequest) ProtoMessage() {}
+
+func (x *DiscardTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardTransactionRequest.ProtoReflect.Descriptor instead.
+func (*DiscardTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DiscardTransactionRequest) GetTxnId() string {
+	if x != nil && x.TxnId != nil {
+		return *x.TxnId
+	}
+	return ""
+}
+
+type DiscardTransactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardTransactionResponse) Reset() {
+	*x = DiscardTransactionResponse{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardTransactionResponse) ProtoMessage() {}
+
+func (x *DiscardTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardTransactionResponse.ProtoReflect.Descriptor instead.
+func (*DiscardTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{6}
+}
+
 type GetFullStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -35,7 +457,7 @@ type GetFullStatusRequest struct {
 
 func (x *GetFullStatusRequest) Reset() {
 	*x = GetFullStatusRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[0]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +469,7 @@ func (x *GetFullStatusRequest) String() string {
 func (*GetFullStatusRequest) ProtoMessage() {}
 
 func (x *GetFullStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[0]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +482,7 @@ func (x *GetFullStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFullStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetFullStatusRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{0}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{7}
 }
 
 type GetFullStatusResponse struct {
@@ -72,7 +494,7 @@ type GetFullStatusResponse struct {
 
 func (x *GetFullStatusResponse) Reset() {
 	*x = GetFullStatusResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[1]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -84,7 +506,7 @@ func (x *GetFullStatusResponse) String() string {
 func (*GetFullStatusResponse) ProtoMessage() {}
 
 func (x *GetFullStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[1]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -97,7 +519,7 @@ func (x *GetFullStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFullStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetFullStatusResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{1}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetFullStatusResponse) GetStatus() *FullStatus {
@@ -115,7 +537,7 @@ type WatchStatusRequest struct {
 
 func (x *WatchStatusRequest) Reset() {
 	*x = WatchStatusRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[2]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -127,7 +549,7 @@ func (x *WatchStatusRequest) String() string {
 func (*WatchStatusRequest) ProtoMessage() {}
 
 func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[2]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -140,7 +562,7 @@ func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatusRequest.ProtoReflect.Descriptor instead.
 func (*WatchStatusRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{2}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{9}
 }
 
 type WatchStatusResponse struct {
@@ -152,7 +574,7 @@ type WatchStatusResponse struct {
 
 func (x *WatchStatusResponse) Reset() {
 	*x = WatchStatusResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[3]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +586,7 @@ func (x *WatchStatusResponse) String() string {
 func (*WatchStatusResponse) ProtoMessage() {}
 
 func (x *WatchStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[3]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +599,7 @@ func (x *WatchStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatusResponse.ProtoReflect.Descriptor instead.
 func (*WatchStatusResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{3}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchStatusResponse) GetStatus() *FullStatus {
@@ -223,7 +645,7 @@ type FullStatus struct {
 
 func (x *FullStatus) Reset() {
 	*x = FullStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[4]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +657,7 @@ func (x *FullStatus) String() string {
 func (*FullStatus) ProtoMessage() {}
 
 func (x *FullStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[4]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +670,7 @@ func (x *FullStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FullStatus.ProtoReflect.Descriptor instead.
 func (*FullStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{4}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FullStatus) GetAlias() string {
@@ -400,7 +822,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[5]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +834,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[5]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +847,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{5}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Capabilities) GetNames() []string {
@@ -466,7 +888,7 @@ type ServerStatus struct {
 
 func (x *ServerStatus) Reset() {
 	*x = ServerStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[6]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +900,7 @@ func (x *ServerStatus) String() string {
 func (*ServerStatus) ProtoMessage() {}
 
 func (x *ServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[6]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +913,7 @@ func (x *ServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerStatus.ProtoReflect.Descriptor instead.
 func (*ServerStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{6}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ServerStatus) GetRunning() bool {
@@ -668,7 +1090,7 @@ type ReplicationStatus struct {
 
 func (x *ReplicationStatus) Reset() {
 	*x = ReplicationStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[7]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +1102,7 @@ func (x *ReplicationStatus) String() string {
 func (*ReplicationStatus) ProtoMessage() {}
 
 func (x *ReplicationStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[7]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +1115,7 @@ func (x *ReplicationStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicationStatus.ProtoReflect.Descriptor instead.
 func (*ReplicationStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{7}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplicationStatus) GetConfigured() bool {
@@ -831,7 +1253,7 @@ type SemiSyncStatus struct {
 
 func (x *SemiSyncStatus) Reset() {
 	*x = SemiSyncStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[8]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1265,7 @@ func (x *SemiSyncStatus) String() string {
 func (*SemiSyncStatus) ProtoMessage() {}
 
 func (x *SemiSyncStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[8]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1278,7 @@ func (x *SemiSyncStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemiSyncStatus.ProtoReflect.Descriptor instead.
 func (*SemiSyncStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{8}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SemiSyncStatus) GetAvailable() bool {
@@ -926,7 +1348,7 @@ type LagStatus struct {
 
 func (x *LagStatus) Reset() {
 	*x = LagStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[9]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1360,7 @@ func (x *LagStatus) String() string {
 func (*LagStatus) ProtoMessage() {}
 
 func (x *LagStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[9]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1373,7 @@ func (x *LagStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LagStatus.ProtoReflect.Descriptor instead.
 func (*LagStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{9}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LagStatus) GetSecondsBehind() uint64 {
@@ -983,7 +1405,7 @@ type RedoStatus struct {
 
 func (x *RedoStatus) Reset() {
 	*x = RedoStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[10]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1417,7 @@ func (x *RedoStatus) String() string {
 func (*RedoStatus) ProtoMessage() {}
 
 func (x *RedoStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[10]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1430,7 @@ func (x *RedoStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoStatus.ProtoReflect.Descriptor instead.
 func (*RedoStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{10}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RedoStatus) GetUndecided() uint32 {
@@ -1047,7 +1469,7 @@ type StartServerRequest struct {
 
 func (x *StartServerRequest) Reset() {
 	*x = StartServerRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[11]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1481,7 @@ func (x *StartServerRequest) String() string {
 func (*StartServerRequest) ProtoMessage() {}
 
 func (x *StartServerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[11]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1494,7 @@ func (x *StartServerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartServerRequest.ProtoReflect.Descriptor instead.
 func (*StartServerRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{11}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{18}
 }
 
 type StartServerResponse struct {
@@ -1083,7 +1505,7 @@ type StartServerResponse struct {
 
 func (x *StartServerResponse) Reset() {
 	*x = StartServerResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1517,7 @@ func (x *StartServerResponse) String() string {
 func (*StartServerResponse) ProtoMessage() {}
 
 func (x *StartServerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1530,7 @@ func (x *StartServerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartServerResponse.ProtoReflect.Descriptor instead.
 func (*StartServerResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{12}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{19}
 }
 
 type StopServerRequest struct {
@@ -1123,7 +1545,7 @@ type StopServerRequest struct {
 
 func (x *StopServerRequest) Reset() {
 	*x = StopServerRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1557,7 @@ func (x *StopServerRequest) String() string {
 func (*StopServerRequest) ProtoMessage() {}
 
 func (x *StopServerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1570,7 @@ func (x *StopServerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopServerRequest.ProtoReflect.Descriptor instead.
 func (*StopServerRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{13}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StopServerRequest) GetFast() bool {
@@ -1173,7 +1595,7 @@ type StopServerResponse struct {
 
 func (x *StopServerResponse) Reset() {
 	*x = StopServerResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1607,7 @@ func (x *StopServerResponse) String() string {
 func (*StopServerResponse) ProtoMessage() {}
 
 func (x *StopServerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1620,7 @@ func (x *StopServerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopServerResponse.ProtoReflect.Descriptor instead.
 func (*StopServerResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{14}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{21}
 }
 
 type PromoteRequest struct {
@@ -1215,7 +1637,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1649,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1662,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{15}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PromoteRequest) GetTerm() uint64 {
@@ -1280,7 +1702,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1714,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1727,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{16}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PromoteResponse) GetPosition() string {
@@ -1326,7 +1748,7 @@ type DemoteRequest struct {
 
 func (x *DemoteRequest) Reset() {
 	*x = DemoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1760,7 @@ func (x *DemoteRequest) String() string {
 func (*DemoteRequest) ProtoMessage() {}
 
 func (x *DemoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1773,7 @@ func (x *DemoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemoteRequest.ProtoReflect.Descriptor instead.
 func (*DemoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{17}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DemoteRequest) GetTerm() uint64 {
@@ -1378,7 +1800,7 @@ type DemoteResponse struct {
 
 func (x *DemoteResponse) Reset() {
 	*x = DemoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1812,7 @@ func (x *DemoteResponse) String() string {
 func (*DemoteResponse) ProtoMessage() {}
 
 func (x *DemoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1825,7 @@ func (x *DemoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemoteResponse.ProtoReflect.Descriptor instead.
 func (*DemoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{18}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DemoteResponse) GetPosition() string {
@@ -1429,7 +1851,7 @@ type UndoDemoteRequest struct {
 
 func (x *UndoDemoteRequest) Reset() {
 	*x = UndoDemoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1863,7 @@ func (x *UndoDemoteRequest) String() string {
 func (*UndoDemoteRequest) ProtoMessage() {}
 
 func (x *UndoDemoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1876,7 @@ func (x *UndoDemoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoDemoteRequest.ProtoReflect.Descriptor instead.
 func (*UndoDemoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{19}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UndoDemoteRequest) GetTerm() uint64 {
@@ -1472,7 +1894,7 @@ type UndoDemoteResponse struct {
 
 func (x *UndoDemoteResponse) Reset() {
 	*x = UndoDemoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1906,7 @@ func (x *UndoDemoteResponse) String() string {
 func (*UndoDemoteResponse) ProtoMessage() {}
 
 func (x *UndoDemoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1919,7 @@ func (x *UndoDemoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoDemoteResponse.ProtoReflect.Descriptor instead.
 func (*UndoDemoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{20}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{27}
 }
 
 type SetSourceRequest struct {
@@ -1514,7 +1936,7 @@ type SetSourceRequest struct {
 
 func (x *SetSourceRequest) Reset() {
 	*x = SetSourceRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1948,7 @@ func (x *SetSourceRequest) String() string {
 func (*SetSourceRequest) ProtoMessage() {}
 
 func (x *SetSourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1961,7 @@ func (x *SetSourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSourceRequest.ProtoReflect.Descriptor instead.
 func (*SetSourceRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{21}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetSourceRequest) GetTerm() uint64 {
@@ -1585,7 +2007,7 @@ type SetSourceResponse struct {
 
 func (x *SetSourceResponse) Reset() {
 	*x = SetSourceResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +2019,7 @@ func (x *SetSourceResponse) String() string {
 func (*SetSourceResponse) ProtoMessage() {}
 
 func (x *SetSourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +2032,7 @@ func (x *SetSourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSourceResponse.ProtoReflect.Descriptor instead.
 func (*SetSourceResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{22}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{29}
 }
 
 type StopReceiverRequest struct {
@@ -1622,7 +2044,7 @@ type StopReceiverRequest struct {
 
 func (x *StopReceiverRequest) Reset() {
 	*x = StopReceiverRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +2056,7 @@ func (x *StopReceiverRequest) String() string {
 func (*StopReceiverRequest) ProtoMessage() {}
 
 func (x *StopReceiverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +2069,7 @@ func (x *StopReceiverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReceiverRequest.ProtoReflect.Descriptor instead.
 func (*StopReceiverRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{23}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StopReceiverRequest) GetTerm() uint64 {
@@ -1667,7 +2089,7 @@ type StopReceiverResponse struct {
 
 func (x *StopReceiverResponse) Reset() {
 	*x = StopReceiverResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +2101,7 @@ func (x *StopReceiverResponse) String() string {
 func (*StopReceiverResponse) ProtoMessage() {}
 
 func (x *StopReceiverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +2114,7 @@ func (x *StopReceiverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReceiverResponse.ProtoReflect.Descriptor instead.
 func (*StopReceiverResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{24}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StopReceiverResponse) GetReceived() string {
@@ -1718,7 +2140,7 @@ type StartReceiverRequest struct {
 
 func (x *StartReceiverRequest) Reset() {
 	*x = StartReceiverRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +2152,7 @@ func (x *StartReceiverRequest) String() string {
 func (*StartReceiverRequest) ProtoMessage() {}
 
 func (x *StartReceiverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +2165,7 @@ func (x *StartReceiverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReceiverRequest.ProtoReflect.Descriptor instead.
 func (*StartReceiverRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{25}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StartReceiverRequest) GetTerm() uint64 {
@@ -1761,7 +2183,7 @@ type StartReceiverResponse struct {
 
 func (x *StartReceiverResponse) Reset() {
 	*x = StartReceiverResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +2195,7 @@ func (x *StartReceiverResponse) String() string {
 func (*StartReceiverResponse) ProtoMessage() {}
 
 func (x *StartReceiverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +2208,7 @@ func (x *StartReceiverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReceiverResponse.ProtoReflect.Descriptor instead.
 func (*StartReceiverResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{26}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{33}
 }
 
 type WaitPositionRequest struct {
@@ -1799,7 +2221,7 @@ type WaitPositionRequest struct {
 
 func (x *WaitPositionRequest) Reset() {
 	*x = WaitPositionRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2233,7 @@ func (x *WaitPositionRequest) String() string {
 func (*WaitPositionRequest) ProtoMessage() {}
 
 func (x *WaitPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2246,7 @@ func (x *WaitPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitPositionRequest.ProtoReflect.Descriptor instead.
 func (*WaitPositionRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{27}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WaitPositionRequest) GetPosition() string {
@@ -1851,7 +2273,7 @@ type WaitPositionResponse struct {
 
 func (x *WaitPositionResponse) Reset() {
 	*x = WaitPositionResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2285,7 @@ func (x *WaitPositionResponse) String() string {
 func (*WaitPositionResponse) ProtoMessage() {}
 
 func (x *WaitPositionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2298,7 @@ func (x *WaitPositionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitPositionResponse.ProtoReflect.Descriptor instead.
 func (*WaitPositionResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{28}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WaitPositionResponse) GetReached() bool {
@@ -1906,7 +2328,7 @@ type ExecuteSqlRequest struct {
 
 func (x *ExecuteSqlRequest) Reset() {
 	*x = ExecuteSqlRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2340,7 @@ func (x *ExecuteSqlRequest) String() string {
 func (*ExecuteSqlRequest) ProtoMessage() {}
 
 func (x *ExecuteSqlRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2353,7 @@ func (x *ExecuteSqlRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteSqlRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteSqlRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{29}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExecuteSqlRequest) GetSql() string {
@@ -1975,7 +2397,7 @@ type ExecuteSqlResponse struct {
 
 func (x *ExecuteSqlResponse) Reset() {
 	*x = ExecuteSqlResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2409,7 @@ func (x *ExecuteSqlResponse) String() string {
 func (*ExecuteSqlResponse) ProtoMessage() {}
 
 func (x *ExecuteSqlResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2422,7 @@ func (x *ExecuteSqlResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteSqlResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteSqlResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{30}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExecuteSqlResponse) GetColumns() []*Column {
@@ -2050,7 +2472,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2484,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2497,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{31}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Column) GetName() string {
@@ -2115,7 +2537,7 @@ type Row struct {
 
 func (x *Row) Reset() {
 	*x = Row{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2549,7 @@ func (x *Row) String() string {
 func (*Row) ProtoMessage() {}
 
 func (x *Row) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2562,7 @@ func (x *Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Row.ProtoReflect.Descriptor instead.
 func (*Row) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{32}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Row) GetValues() []*Value {
@@ -2160,7 +2582,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2594,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2607,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{33}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Value) GetText() []byte {
@@ -2204,7 +2626,7 @@ type GetSchemaRequest struct {
 
 func (x *GetSchemaRequest) Reset() {
 	*x = GetSchemaRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2638,7 @@ func (x *GetSchemaRequest) String() string {
 func (*GetSchemaRequest) ProtoMessage() {}
 
 func (x *GetSchemaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2651,7 @@ func (x *GetSchemaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSchemaRequest.ProtoReflect.Descriptor instead.
 func (*GetSchemaRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{34}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetSchemaRequest) GetTables() []string {
@@ -2249,7 +2671,7 @@ type GetSchemaResponse struct {
 
 func (x *GetSchemaResponse) Reset() {
 	*x = GetSchemaResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2683,7 @@ func (x *GetSchemaResponse) String() string {
 func (*GetSchemaResponse) ProtoMessage() {}
 
 func (x *GetSchemaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2696,7 @@ func (x *GetSchemaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSchemaResponse.ProtoReflect.Descriptor instead.
 func (*GetSchemaResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{35}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetSchemaResponse) GetDatabase() string {
@@ -2305,7 +2727,7 @@ type TableSchema struct {
 
 func (x *TableSchema) Reset() {
 	*x = TableSchema{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2739,7 @@ func (x *TableSchema) String() string {
 func (*TableSchema) ProtoMessage() {}
 
 func (x *TableSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2752,7 @@ func (x *TableSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableSchema.ProtoReflect.Descriptor instead.
 func (*TableSchema) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{36}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TableSchema) GetName() string {
@@ -2390,7 +2812,7 @@ type ColumnSchema struct {
 
 func (x *ColumnSchema) Reset() {
 	*x = ColumnSchema{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2824,7 @@ func (x *ColumnSchema) String() string {
 func (*ColumnSchema) ProtoMessage() {}
 
 func (x *ColumnSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2837,7 @@ func (x *ColumnSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnSchema.ProtoReflect.Descriptor instead.
 func (*ColumnSchema) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{37}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ColumnSchema) GetName() string {
@@ -2471,7 +2893,29 @@ var File_pelorus_tablet_v1_tablet_proto protoreflect.FileDescriptor
 
 const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\n" +
-	"\x1epelorus/tablet/v1/tablet.proto\x12\x11pelorus.tablet.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apelorus/topo/v1/topo.proto\"\x16\n" +
+	"\x1epelorus/tablet/v1/tablet.proto\x12\x11pelorus.tablet.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apelorus/topo/v1/topo.proto\"0\n" +
+	"\x17ListTransactionsRequest\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\tR\x05txnId\"^\n" +
+	"\x18ListTransactionsResponse\x12B\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1e.pelorus.tablet.v1.TransactionR\ftransactions\"\xbe\x02\n" +
+	"\vTransaction\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\tR\x05txnId\x12 \n" +
+	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12 \n" +
+	"\vcoordinator\x18\x03 \x01(\tR\vcoordinator\x12+\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\x129\n" +
+	"\x05state\x18\x05 \x01(\x0e2#.pelorus.tablet.v1.TransactionStateR\x05state\x12\x1a\n" +
+	"\battempts\x18\x06 \x01(\rR\battempts\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12\x1a\n" +
+	"\bdatabase\x18\b \x01(\tR\bdatabase\x12\x1e\n" +
+	"\n" +
+	"statements\x18\t \x03(\fR\n" +
+	"statements\"0\n" +
+	"\x17RetryTransactionRequest\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\tR\x05txnId\"\x1a\n" +
+	"\x18RetryTransactionResponse\"2\n" +
+	"\x19DiscardTransactionRequest\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\tR\x05txnId\"\x1c\n" +
+	"\x1aDiscardTransactionResponse\"\x16\n" +
 	"\x14GetFullStatusRequest\"N\n" +
 	"\x15GetFullStatusResponse\x125\n" +
 	"\x06status\x18\x01 \x01(\v2\x1d.pelorus.tablet.v1.FullStatusR\x06status\"\x14\n" +
@@ -2671,7 +3115,13 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\tcollation\x18\x04 \x01(\tR\tcollation\x12\x1a\n" +
 	"\bnullable\x18\x05 \x01(\bR\bnullable\x12%\n" +
 	"\x0eauto_increment\x18\x06 \x01(\bR\rautoIncrement\x123\n" +
-	"\x15generation_expression\x18\a \x01(\tR\x14generationExpression2\xb9\t\n" +
+	"\x15generation_expression\x18\a \x01(\tR\x14generationExpression*\xaf\x01\n" +
+	"\x10TransactionState\x12!\n" +
+	"\x1dTRANSACTION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16TRANSACTION_STATE_OPEN\x10\x01\x12\x1d\n" +
+	"\x19TRANSACTION_STATE_WORKING\x10\x02\x12\x1e\n" +
+	"\x1aTRANSACTION_STATE_RETRYING\x10\x03\x12\x1d\n" +
+	"\x19TRANSACTION_STATE_FAILING\x10\x042\x86\f\n" +
 	"\rTabletService\x12b\n" +
 	"\rGetFullStatus\x12'.pelorus.tablet.v1.GetFullStatusRequest\x1a(.pelorus.tablet.v1.GetFullStatusResponse\x12^\n" +
 	"\vWatchStatus\x12%.pelorus.tablet.v1.WatchStatusRequest\x1a&.pelorus.tablet.v1.WatchStatusResponse0\x01\x12\\\n" +
@@ -2688,7 +3138,10 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\fWaitPosition\x12&.pelorus.tablet.v1.WaitPositionRequest\x1a'.pelorus.tablet.v1.WaitPositionResponse\x12Y\n" +
 	"\n" +
 	"ExecuteSql\x12$.pelorus.tablet.v1.ExecuteSqlRequest\x1a%.pelorus.tablet.v1.ExecuteSqlResponse\x12V\n" +
-	"\tGetSchema\x12#.pelorus.tablet.v1.GetSchemaRequest\x1a$.pelorus.tablet.v1.GetSchemaResponseB=Z;github.com/pelorusdb/pelorus/internal/api/tabletv1;tabletv1b\beditionsp\xe8\a"
+	"\tGetSchema\x12#.pelorus.tablet.v1.GetSchemaRequest\x1a$.pelorus.tablet.v1.GetSchemaResponse\x12k\n" +
+	"\x10ListTransactions\x12*.pelorus.tablet.v1.ListTransactionsRequest\x1a+.pelorus.tablet.v1.ListTransactionsResponse\x12k\n" +
+	"\x10RetryTransaction\x12*.pelorus.tablet.v1.RetryTransactionRequest\x1a+.pelorus.tablet.v1.RetryTransactionResponse\x12q\n" +
+	"\x12DiscardTransaction\x12,.pelorus.tablet.v1.DiscardTransactionRequest\x1a-.pelorus.tablet.v1.DiscardTransactionResponseB=Z;github.com/pelorusdb/pelorus/internal/api/tabletv1;tabletv1b\beditionsp\xe8\a"
 
 var (
 	file_pelorus_tablet_v1_tablet_proto_rawDescOnce sync.Once
@@ -2702,111 +3155,129 @@ func file_pelorus_tablet_v1_tablet_proto_rawDescGZIP() []byte {
 	return file_pelorus_tablet_v1_tablet_proto_rawDescData
 }
 
-var file_pelorus_tablet_v1_tablet_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_pelorus_tablet_v1_tablet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_pelorus_tablet_v1_tablet_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_pelorus_tablet_v1_tablet_proto_goTypes = []any{
-	(*GetFullStatusRequest)(nil),  // 0: pelorus.tablet.v1.GetFullStatusRequest
-	(*GetFullStatusResponse)(nil), // 1: pelorus.tablet.v1.GetFullStatusResponse
-	(*WatchStatusRequest)(nil),    // 2: pelorus.tablet.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),   // 3: pelorus.tablet.v1.WatchStatusResponse
-	(*FullStatus)(nil),            // 4: pelorus.tablet.v1.FullStatus
-	(*Capabilities)(nil),          // 5: pelorus.tablet.v1.Capabilities
-	(*ServerStatus)(nil),          // 6: pelorus.tablet.v1.ServerStatus
-	(*ReplicationStatus)(nil),     // 7: pelorus.tablet.v1.ReplicationStatus
-	(*SemiSyncStatus)(nil),        // 8: pelorus.tablet.v1.SemiSyncStatus
-	(*LagStatus)(nil),             // 9: pelorus.tablet.v1.LagStatus
-	(*RedoStatus)(nil),            // 10: pelorus.tablet.v1.RedoStatus
-	(*StartServerRequest)(nil),    // 11: pelorus.tablet.v1.StartServerRequest
-	(*StartServerResponse)(nil),   // 12: pelorus.tablet.v1.StartServerResponse
-	(*StopServerRequest)(nil),     // 13: pelorus.tablet.v1.StopServerRequest
-	(*StopServerResponse)(nil),    // 14: pelorus.tablet.v1.StopServerResponse
-	(*PromoteRequest)(nil),        // 15: pelorus.tablet.v1.PromoteRequest
-	(*PromoteResponse)(nil),       // 16: pelorus.tablet.v1.PromoteResponse
-	(*DemoteRequest)(nil),         // 17: pelorus.tablet.v1.DemoteRequest
-	(*DemoteResponse)(nil),        // 18: pelorus.tablet.v1.DemoteResponse
-	(*UndoDemoteRequest)(nil),     // 19: pelorus.tablet.v1.UndoDemoteRequest
-	(*UndoDemoteResponse)(nil),    // 20: pelorus.tablet.v1.UndoDemoteResponse
-	(*SetSourceRequest)(nil),      // 21: pelorus.tablet.v1.SetSourceRequest
-	(*SetSourceResponse)(nil),     // 22: pelorus.tablet.v1.SetSourceResponse
-	(*StopReceiverRequest)(nil),   // 23: pelorus.tablet.v1.StopReceiverRequest
-	(*StopReceiverResponse)(nil),  // 24: pelorus.tablet.v1.StopReceiverResponse
-	(*StartReceiverRequest)(nil),  // 25: pelorus.tablet.v1.StartReceiverRequest
-	(*StartReceiverResponse)(nil), // 26: pelorus.tablet.v1.StartReceiverResponse
-	(*WaitPositionRequest)(nil),   // 27: pelorus.tablet.v1.WaitPositionRequest
-	(*WaitPositionResponse)(nil),  // 28: pelorus.tablet.v1.WaitPositionResponse
-	(*ExecuteSqlRequest)(nil),     // 29: pelorus.tablet.v1.ExecuteSqlRequest
-	(*ExecuteSqlResponse)(nil),    // 30: pelorus.tablet.v1.ExecuteSqlResponse
-	(*Column)(nil),                // 31: pelorus.tablet.v1.Column
-	(*Row)(nil),                   // 32: pelorus.tablet.v1.Row
-	(*Value)(nil),                 // 33: pelorus.tablet.v1.Value
-	(*GetSchemaRequest)(nil),      // 34: pelorus.tablet.v1.GetSchemaRequest
-	(*GetSchemaResponse)(nil),     // 35: pelorus.tablet.v1.GetSchemaResponse
-	(*TableSchema)(nil),           // 36: pelorus.tablet.v1.TableSchema
-	(*ColumnSchema)(nil),          // 37: pelorus.tablet.v1.ColumnSchema
-	nil,                           // 38: pelorus.tablet.v1.FullStatus.UnknownsEntry
-	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
-	(topov1.TabletType)(0),        // 40: pelorus.topo.v1.TabletType
-	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
-	(topov1.Durability)(0),        // 42: pelorus.topo.v1.Durability
+	(TransactionState)(0),              // 0: pelorus.tablet.v1.TransactionState
+	(*ListTransactionsRequest)(nil),    // 1: pelorus.tablet.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),   // 2: pelorus.tablet.v1.ListTransactionsResponse
+	(*Transaction)(nil),                // 3: pelorus.tablet.v1.Transaction
+	(*RetryTransactionRequest)(nil),    // 4: pelorus.tablet.v1.RetryTransactionRequest
+	(*RetryTransactionResponse)(nil),   // 5: pelorus.tablet.v1.RetryTransactionResponse
+	(*DiscardTransactionRequest)(nil),  // 6: pelorus.tablet.v1.DiscardTransactionRequest
+	(*DiscardTransactionResponse)(nil), // 7: pelorus.tablet.v1.DiscardTransactionResponse
+	(*GetFullStatusRequest)(nil),       // 8: pelorus.tablet.v1.GetFullStatusRequest
+	(*GetFullStatusResponse)(nil),      // 9: pelorus.tablet.v1.GetFullStatusResponse
+	(*WatchStatusRequest)(nil),         // 10: pelorus.tablet.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),        // 11: pelorus.tablet.v1.WatchStatusResponse
+	(*FullStatus)(nil),                 // 12: pelorus.tablet.v1.FullStatus
+	(*Capabilities)(nil),               // 13: pelorus.tablet.v1.Capabilities
+	(*ServerStatus)(nil),               // 14: pelorus.tablet.v1.ServerStatus
+	(*ReplicationStatus)(nil),          // 15: pelorus.tablet.v1.ReplicationStatus
+	(*SemiSyncStatus)(nil),             // 16: pelorus.tablet.v1.SemiSyncStatus
+	(*LagStatus)(nil),                  // 17: pelorus.tablet.v1.LagStatus
+	(*RedoStatus)(nil),                 // 18: pelorus.tablet.v1.RedoStatus
+	(*StartServerRequest)(nil),         // 19: pelorus.tablet.v1.StartServerRequest
+	(*StartServerResponse)(nil),        // 20: pelorus.tablet.v1.StartServerResponse
+	(*StopServerRequest)(nil),          // 21: pelorus.tablet.v1.StopServerRequest
+	(*StopServerResponse)(nil),         // 22: pelorus.tablet.v1.StopServerResponse
+	(*PromoteRequest)(nil),             // 23: pelorus.tablet.v1.PromoteRequest
+	(*PromoteResponse)(nil),            // 24: pelorus.tablet.v1.PromoteResponse
+	(*DemoteRequest)(nil),              // 25: pelorus.tablet.v1.DemoteRequest
+	(*DemoteResponse)(nil),             // 26: pelorus.tablet.v1.DemoteResponse
+	(*UndoDemoteRequest)(nil),          // 27: pelorus.tablet.v1.UndoDemoteRequest
+	(*UndoDemoteResponse)(nil),         // 28: pelorus.tablet.v1.UndoDemoteResponse
+	(*SetSourceRequest)(nil),           // 29: pelorus.tablet.v1.SetSourceRequest
+	(*SetSourceResponse)(nil),          // 30: pelorus.tablet.v1.SetSourceResponse
+	(*StopReceiverRequest)(nil),        // 31: pelorus.tablet.v1.StopReceiverRequest
+	(*StopReceiverResponse)(nil),       // 32: pelorus.tablet.v1.StopReceiverResponse
+	(*StartReceiverRequest)(nil),       // 33: pelorus.tablet.v1.StartReceiverRequest
+	(*StartReceiverResponse)(nil),      // 34: pelorus.tablet.v1.StartReceiverResponse
+	(*WaitPositionRequest)(nil),        // 35: pelorus.tablet.v1.WaitPositionRequest
+	(*WaitPositionResponse)(nil),       // 36: pelorus.tablet.v1.WaitPositionResponse
+	(*ExecuteSqlRequest)(nil),          // 37: pelorus.tablet.v1.ExecuteSqlRequest
+	(*ExecuteSqlResponse)(nil),         // 38: pelorus.tablet.v1.ExecuteSqlResponse
+	(*Column)(nil),                     // 39: pelorus.tablet.v1.Column
+	(*Row)(nil),                        // 40: pelorus.tablet.v1.Row
+	(*Value)(nil),                      // 41: pelorus.tablet.v1.Value
+	(*GetSchemaRequest)(nil),           // 42: pelorus.tablet.v1.GetSchemaRequest
+	(*GetSchemaResponse)(nil),          // 43: pelorus.tablet.v1.GetSchemaResponse
+	(*TableSchema)(nil),                // 44: pelorus.tablet.v1.TableSchema
+	(*ColumnSchema)(nil),               // 45: pelorus.tablet.v1.ColumnSchema
+	nil,                                // 46: pelorus.tablet.v1.FullStatus.UnknownsEntry
+	(*durationpb.Duration)(nil),        // 47: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 48: google.protobuf.Timestamp
+	(topov1.TabletType)(0),             // 49: pelorus.topo.v1.TabletType
+	(topov1.Durability)(0),             // 50: pelorus.topo.v1.Durability
 }
 var file_pelorus_tablet_v1_tablet_proto_depIdxs = []int32{
-	4,  // 0: pelorus.tablet.v1.GetFullStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	4,  // 1: pelorus.tablet.v1.WatchStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	5,  // 2: pelorus.tablet.v1.FullStatus.capabilities:type_name -> pelorus.tablet.v1.Capabilities
-	39, // 3: pelorus.tablet.v1.FullStatus.agent_started_at:type_name -> google.protobuf.Timestamp
-	39, // 4: pelorus.tablet.v1.FullStatus.taken_at:type_name -> google.protobuf.Timestamp
-	40, // 5: pelorus.tablet.v1.FullStatus.topo_type:type_name -> pelorus.topo.v1.TabletType
-	40, // 6: pelorus.tablet.v1.FullStatus.own_type:type_name -> pelorus.topo.v1.TabletType
-	6,  // 7: pelorus.tablet.v1.FullStatus.server:type_name -> pelorus.tablet.v1.ServerStatus
-	7,  // 8: pelorus.tablet.v1.FullStatus.replication:type_name -> pelorus.tablet.v1.ReplicationStatus
-	8,  // 9: pelorus.tablet.v1.FullStatus.semi_sync:type_name -> pelorus.tablet.v1.SemiSyncStatus
-	38, // 10: pelorus.tablet.v1.FullStatus.unknowns:type_name -> pelorus.tablet.v1.FullStatus.UnknownsEntry
-	9,  // 11: pelorus.tablet.v1.FullStatus.lag:type_name -> pelorus.tablet.v1.LagStatus
-	10, // 12: pelorus.tablet.v1.FullStatus.redo:type_name -> pelorus.tablet.v1.RedoStatus
-	41, // 13: pelorus.tablet.v1.ServerStatus.probe_duration:type_name -> google.protobuf.Duration
-	39, // 14: pelorus.tablet.v1.ReplicationStatus.last_heartbeat_at:type_name -> google.protobuf.Timestamp
-	41, // 15: pelorus.tablet.v1.ReplicationStatus.heartbeat_period:type_name -> google.protobuf.Duration
-	41, // 16: pelorus.tablet.v1.LagStatus.heartbeat_lag:type_name -> google.protobuf.Duration
-	39, // 17: pelorus.tablet.v1.RedoStatus.oldest_at:type_name -> google.protobuf.Timestamp
-	42, // 18: pelorus.tablet.v1.PromoteRequest.durability:type_name -> pelorus.topo.v1.Durability
-	41, // 19: pelorus.tablet.v1.PromoteRequest.wait:type_name -> google.protobuf.Duration
-	41, // 20: pelorus.tablet.v1.DemoteRequest.drain:type_name -> google.protobuf.Duration
-	41, // 21: pelorus.tablet.v1.WaitPositionRequest.timeout:type_name -> google.protobuf.Duration
-	31, // 22: pelorus.tablet.v1.ExecuteSqlResponse.columns:type_name -> pelorus.tablet.v1.Column
-	32, // 23: pelorus.tablet.v1.ExecuteSqlResponse.rows:type_name -> pelorus.tablet.v1.Row
-	33, // 24: pelorus.tablet.v1.Row.values:type_name -> pelorus.tablet.v1.Value
-	36, // 25: pelorus.tablet.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
-	37, // 26: pelorus.tablet.v1.TableSchema.columns:type_name -> pelorus.tablet.v1.ColumnSchema
-	0,  // 27: pelorus.tablet.v1.TabletService.GetFullStatus:input_type -> pelorus.tablet.v1.GetFullStatusRequest
-	2,  // 28: pelorus.tablet.v1.TabletService.WatchStatus:input_type -> pelorus.tablet.v1.WatchStatusRequest
-	11, // 29: pelorus.tablet.v1.TabletService.StartServer:input_type -> pelorus.tablet.v1.StartServerRequest
-	13, // 30: pelorus.tablet.v1.TabletService.StopServer:input_type -> pelorus.tablet.v1.StopServerRequest
-	15, // 31: pelorus.tablet.v1.TabletService.Promote:input_type -> pelorus.tablet.v1.PromoteRequest
-	17, // 32: pelorus.tablet.v1.TabletService.Demote:input_type -> pelorus.tablet.v1.DemoteRequest
-	19, // 33: pelorus.tablet.v1.TabletService.UndoDemote:input_type -> pelorus.tablet.v1.UndoDemoteRequest
-	21, // 34: pelorus.tablet.v1.TabletService.SetSource:input_type -> pelorus.tablet.v1.SetSourceRequest
-	23, // 35: pelorus.tablet.v1.TabletService.StopReceiver:input_type -> pelorus.tablet.v1.StopReceiverRequest
-	25, // 36: pelorus.tablet.v1.TabletService.StartReceiver:input_type -> pelorus.tablet.v1.StartReceiverRequest
-	27, // 37: pelorus.tablet.v1.TabletService.WaitPosition:input_type -> pelorus.tablet.v1.WaitPositionRequest
-	29, // 38: pelorus.tablet.v1.TabletService.ExecuteSql:input_type -> pelorus.tablet.v1.ExecuteSqlRequest
-	34, // 39: pelorus.tablet.v1.TabletService.GetSchema:input_type -> pelorus.tablet.v1.GetSchemaRequest
-	1,  // 40: pelorus.tablet.v1.TabletService.GetFullStatus:output_type -> pelorus.tablet.v1.GetFullStatusResponse
-	3,  // 41: pelorus.tablet.v1.TabletService.WatchStatus:output_type -> pelorus.tablet.v1.WatchStatusResponse
-	12, // 42: pelorus.tablet.v1.TabletService.StartServer:output_type -> pelorus.tablet.v1.StartServerResponse
-	14, // 43: pelorus.tablet.v1.TabletService.StopServer:output_type -> pelorus.tablet.v1.StopServerResponse
-	16, // 44: pelorus.tablet.v1.TabletService.Promote:output_type -> pelorus.tablet.v1.PromoteResponse
-	18, // 45: pelorus.tablet.v1.TabletService.Demote:output_type -> pelorus.tablet.v1.DemoteResponse
-	20, // 46: pelorus.tablet.v1.TabletService.UndoDemote:output_type -> pelorus.tablet.v1.UndoDemoteResponse
-	22, // 47: pelorus.tablet.v1.TabletService.SetSource:output_type -> pelorus.tablet.v1.SetSourceResponse
-	24, // 48: pelorus.tablet.v1.TabletService.StopReceiver:output_type -> pelorus.tablet.v1.StopReceiverResponse
-	26, // 49: pelorus.tablet.v1.TabletService.StartReceiver:output_type -> pelorus.tablet.v1.StartReceiverResponse
-	28, // 50: pelorus.tablet.v1.TabletService.WaitPosition:output_type -> pelorus.tablet.v1.WaitPositionResponse
-	30, // 51: pelorus.tablet.v1.TabletService.ExecuteSql:output_type -> pelorus.tablet.v1.ExecuteSqlResponse
-	35, // 52: pelorus.tablet.v1.TabletService.GetSchema:output_type -> pelorus.tablet.v1.GetSchemaResponse
-	40, // [40:53] is the sub-list for method output_type
-	27, // [27:40] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	3,  // 0: pelorus.tablet.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
+	47, // 1: pelorus.tablet.v1.Transaction.age:type_name -> google.protobuf.Duration
+	0,  // 2: pelorus.tablet.v1.Transaction.state:type_name -> pelorus.tablet.v1.TransactionState
+	12, // 3: pelorus.tablet.v1.GetFullStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	12, // 4: pelorus.tablet.v1.WatchStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	13, // 5: pelorus.tablet.v1.FullStatus.capabilities:type_name -> pelorus.tablet.v1.Capabilities
+	48, // 6: pelorus.tablet.v1.FullStatus.agent_started_at:type_name -> google.protobuf.Timestamp
+	48, // 7: pelorus.tablet.v1.FullStatus.taken_at:type_name -> google.protobuf.Timestamp
+	49, // 8: pelorus.tablet.v1.FullStatus.topo_type:type_name -> pelorus.topo.v1.TabletType
+	49, // 9: pelorus.tablet.v1.FullStatus.own_type:type_name -> pelorus.topo.v1.TabletType
+	14, // 10: pelorus.tablet.v1.FullStatus.server:type_name -> pelorus.tablet.v1.ServerStatus
+	15, // 11: pelorus.tablet.v1.FullStatus.replication:type_name -> pelorus.tablet.v1.ReplicationStatus
+	16, // 12: pelorus.tablet.v1.FullStatus.semi_sync:type_name -> pelorus.tablet.v1.SemiSyncStatus
+	46, // 13: pelorus.tablet.v1.FullStatus.unknowns:type_name -> pelorus.tablet.v1.FullStatus.UnknownsEntry
+	17, // 14: pelorus.tablet.v1.FullStatus.lag:type_name -> pelorus.tablet.v1.LagStatus
+	18, // 15: pelorus.tablet.v1.FullStatus.redo:type_name -> pelorus.tablet.v1.RedoStatus
+	47, // 16: pelorus.tablet.v1.ServerStatus.probe_duration:type_name -> google.protobuf.Duration
+	48, // 17: pelorus.tablet.v1.ReplicationStatus.last_heartbeat_at:type_name -> google.protobuf.Timestamp
+	47, // 18: pelorus.tablet.v1.ReplicationStatus.heartbeat_period:type_name -> google.protobuf.Duration
+	47, // 19: pelorus.tablet.v1.LagStatus.heartbeat_lag:type_name -> google.protobuf.Duration
+	48, // 20: pelorus.tablet.v1.RedoStatus.oldest_at:type_name -> google.protobuf.Timestamp
+	50, // 21: pelorus.tablet.v1.PromoteRequest.durability:type_name -> pelorus.topo.v1.Durability
+	47, // 22: pelorus.tablet.v1.PromoteRequest.wait:type_name -> google.protobuf.Duration
+	47, // 23: pelorus.tablet.v1.DemoteRequest.drain:type_name -> google.protobuf.Duration
+	47, // 24: pelorus.tablet.v1.WaitPositionRequest.timeout:type_name -> google.protobuf.Duration
+	39, // 25: pelorus.tablet.v1.ExecuteSqlResponse.columns:type_name -> pelorus.tablet.v1.Column
+	40, // 26: pelorus.tablet.v1.ExecuteSqlResponse.rows:type_name -> pelorus.tablet.v1.Row
+	41, // 27: pelorus.tablet.v1.Row.values:type_name -> pelorus.tablet.v1.Value
+	44, // 28: pelorus.tablet.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
+	45, // 29: pelorus.tablet.v1.TableSchema.columns:type_name -> pelorus.tablet.v1.ColumnSchema
+	8,  // 30: pelorus.tablet.v1.TabletService.GetFullStatus:input_type -> pelorus.tablet.v1.GetFullStatusRequest
+	10, // 31: pelorus.tablet.v1.TabletService.WatchStatus:input_type -> pelorus.tablet.v1.WatchStatusRequest
+	19, // 32: pelorus.tablet.v1.TabletService.StartServer:input_type -> pelorus.tablet.v1.StartServerRequest
+	21, // 33: pelorus.tablet.v1.TabletService.StopServer:input_type -> pelorus.tablet.v1.StopServerRequest
+	23, // 34: pelorus.tablet.v1.TabletService.Promote:input_type -> pelorus.tablet.v1.PromoteRequest
+	25, // 35: pelorus.tablet.v1.TabletService.Demote:input_type -> pelorus.tablet.v1.DemoteRequest
+	27, // 36: pelorus.tablet.v1.TabletService.UndoDemote:input_type -> pelorus.tablet.v1.UndoDemoteRequest
+	29, // 37: pelorus.tablet.v1.TabletService.SetSource:input_type -> pelorus.tablet.v1.SetSourceRequest
+	31, // 38: pelorus.tablet.v1.TabletService.StopReceiver:input_type -> pelorus.tablet.v1.StopReceiverRequest
+	33, // 39: pelorus.tablet.v1.TabletService.StartReceiver:input_type -> pelorus.tablet.v1.StartReceiverRequest
+	35, // 40: pelorus.tablet.v1.TabletService.WaitPosition:input_type -> pelorus.tablet.v1.WaitPositionRequest
+	37, // 41: pelorus.tablet.v1.TabletService.ExecuteSql:input_type -> pelorus.tablet.v1.ExecuteSqlRequest
+	42, // 42: pelorus.tablet.v1.TabletService.GetSchema:input_type -> pelorus.tablet.v1.GetSchemaRequest
+	1,  // 43: pelorus.tablet.v1.TabletService.ListTransactions:input_type -> pelorus.tablet.v1.ListTransactionsRequest
+	4,  // 44: pelorus.tablet.v1.TabletService.RetryTransaction:input_type -> pelorus.tablet.v1.RetryTransactionRequest
+	6,  // 45: pelorus.tablet.v1.TabletService.DiscardTransaction:input_type -> pelorus.tablet.v1.DiscardTransactionRequest
+	9,  // 46: pelorus.tablet.v1.TabletService.GetFullStatus:output_type -> pelorus.tablet.v1.GetFullStatusResponse
+	11, // 47: pelorus.tablet.v1.TabletService.WatchStatus:output_type -> pelorus.tablet.v1.WatchStatusResponse
+	20, // 48: pelorus.tablet.v1.TabletService.StartServer:output_type -> pelorus.tablet.v1.StartServerResponse
+	22, // 49: pelorus.tablet.v1.TabletService.StopServer:output_type -> pelorus.tablet.v1.StopServerResponse
+	24, // 50: pelorus.tablet.v1.TabletService.Promote:output_type -> pelorus.tablet.v1.PromoteResponse
+	26, // 51: pelorus.tablet.v1.TabletService.Demote:output_type -> pelorus.tablet.v1.DemoteResponse
+	28, // 52: pelorus.tablet.v1.TabletService.UndoDemote:output_type -> pelorus.tablet.v1.UndoDemoteResponse
+	30, // 53: pelorus.tablet.v1.TabletService.SetSource:output_type -> pelorus.tablet.v1.SetSourceResponse
+	32, // 54: pelorus.tablet.v1.TabletService.StopReceiver:output_type -> pelorus.tablet.v1.StopReceiverResponse
+	34, // 55: pelorus.tablet.v1.TabletService.StartReceiver:output_type -> pelorus.tablet.v1.StartReceiverResponse
+	36, // 56: pelorus.tablet.v1.TabletService.WaitPosition:output_type -> pelorus.tablet.v1.WaitPositionResponse
+	38, // 57: pelorus.tablet.v1.TabletService.ExecuteSql:output_type -> pelorus.tablet.v1.ExecuteSqlResponse
+	43, // 58: pelorus.tablet.v1.TabletService.GetSchema:output_type -> pelorus.tablet.v1.GetSchemaResponse
+	2,  // 59: pelorus.tablet.v1.TabletService.ListTransactions:output_type -> pelorus.tablet.v1.ListTransactionsResponse
+	5,  // 60: pelorus.tablet.v1.TabletService.RetryTransaction:output_type -> pelorus.tablet.v1.RetryTransactionResponse
+	7,  // 61: pelorus.tablet.v1.TabletService.DiscardTransaction:output_type -> pelorus.tablet.v1.DiscardTransactionResponse
+	46, // [46:62] is the sub-list for method output_type
+	30, // [30:46] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_tablet_v1_tablet_proto_init() }
@@ -2819,13 +3290,14 @@ func file_pelorus_tablet_v1_tablet_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_tablet_v1_tablet_proto_rawDesc), len(file_pelorus_tablet_v1_tablet_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   39,
+			NumEnums:      1,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_pelorus_tablet_v1_tablet_proto_goTypes,
 		DependencyIndexes: file_pelorus_tablet_v1_tablet_proto_depIdxs,
+		EnumInfos:         file_pelorus_tablet_v1_tablet_proto_enumTypes,
 		MessageInfos:      file_pelorus_tablet_v1_tablet_proto_msgTypes,
 	}.Build()
 	File_pelorus_tablet_v1_tablet_proto = out.File

@@ -110,6 +110,15 @@ const (
 	// ShardServiceReparentEmergencyProcedure is the fully-qualified name of the ShardService's
 	// ReparentEmergency RPC.
 	ShardServiceReparentEmergencyProcedure = "/pelorus.control.v1.ShardService/ReparentEmergency"
+	// ShardServiceListTransactionsProcedure is the fully-qualified name of the ShardService's
+	// ListTransactions RPC.
+	ShardServiceListTransactionsProcedure = "/pelorus.control.v1.ShardService/ListTransactions"
+	// ShardServiceRetryTransactionProcedure is the fully-qualified name of the ShardService's
+	// RetryTransaction RPC.
+	ShardServiceRetryTransactionProcedure = "/pelorus.control.v1.ShardService/RetryTransaction"
+	// ShardServiceDiscardTransactionProcedure is the fully-qualified name of the ShardService's
+	// DiscardTransaction RPC.
+	ShardServiceDiscardTransactionProcedure = "/pelorus.control.v1.ShardService/DiscardTransaction"
 	// FleetServiceListTabletsProcedure is the fully-qualified name of the FleetService's ListTablets
 	// RPC.
 	FleetServiceListTabletsProcedure = "/pelorus.control.v1.FleetService/ListTablets"
@@ -616,6 +625,12 @@ type ShardServiceClient interface {
 	ReparentPlanned(context.Context, *connect.Request[controlv1.ReparentPlannedRequest]) (*connect.Response[controlv1.ReparentPlannedResponse], error)
 	// ReparentEmergency replaces a primary that is dead or cannot be reached.
 	ReparentEmergency(context.Context, *connect.Request[controlv1.ReparentEmergencyRequest]) (*connect.Response[controlv1.ReparentEmergencyResponse], error)
+	// ListTransactions lists the transactions across shards that are not finished on a shard, or one of them with its statements.
+	ListTransactions(context.Context, *connect.Request[controlv1.ListTransactionsRequest]) (*connect.Response[controlv1.ListTransactionsResponse], error)
+	// RetryTransaction lets recovery try a transaction again now.
+	RetryTransaction(context.Context, *connect.Request[controlv1.RetryTransactionRequest]) (*connect.Response[controlv1.RetryTransactionResponse], error)
+	// DiscardTransaction gives a shard's share of a transaction up, though it may be committed on other shards.
+	DiscardTransaction(context.Context, *connect.Request[controlv1.DiscardTransactionRequest]) (*connect.Response[controlv1.DiscardTransactionResponse], error)
 }
 
 // NewShardServiceClient constructs a client for the pelorus.control.v1.ShardService service. By
@@ -677,19 +692,40 @@ func NewShardServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(shardServiceMethods.ByName("ReparentEmergency")),
 			connect.WithClientOptions(opts...),
 		),
+		listTransactions: connect.NewClient[controlv1.ListTransactionsRequest, controlv1.ListTransactionsResponse](
+			httpClient,
+			baseURL+ShardServiceListTransactionsProcedure,
+			connect.WithSchema(shardServiceMethods.ByName("ListTransactions")),
+			connect.WithClientOptions(opts...),
+		),
+		retryTransaction: connect.NewClient[controlv1.RetryTransactionRequest, controlv1.RetryTransactionResponse](
+			httpClient,
+			baseURL+ShardServiceRetryTransactionProcedure,
+			connect.WithSchema(shardServiceMethods.ByName("RetryTransaction")),
+			connect.WithClientOptions(opts...),
+		),
+		discardTransaction: connect.NewClient[controlv1.DiscardTransactionRequest, controlv1.DiscardTransactionResponse](
+			httpClient,
+			baseURL+ShardServiceDiscardTransactionProcedure,
+			connect.WithSchema(shardServiceMethods.ByName("DiscardTransaction")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // shardServiceClient implements ShardServiceClient.
 type shardServiceClient struct {
-	createShard       *connect.Client[controlv1.CreateShardRequest, controlv1.CreateShardResponse]
-	listShards        *connect.Client[controlv1.ListShardsRequest, controlv1.ListShardsResponse]
-	getShard          *connect.Client[controlv1.GetShardRequest, controlv1.GetShardResponse]
-	updateShard       *connect.Client[controlv1.UpdateShardRequest, controlv1.UpdateShardResponse]
-	deleteShard       *connect.Client[controlv1.DeleteShardRequest, controlv1.DeleteShardResponse]
-	initShard         *connect.Client[controlv1.InitShardRequest, controlv1.InitShardResponse]
-	reparentPlanned   *connect.Client[controlv1.ReparentPlannedRequest, controlv1.ReparentPlannedResponse]
-	reparentEmergency *connect.Client[controlv1.ReparentEmergencyRequest, controlv1.ReparentEmergencyResponse]
+	createShard        *connect.Client[controlv1.CreateShardRequest, controlv1.CreateShardResponse]
+	listShards         *connect.Client[controlv1.ListShardsRequest, controlv1.ListShardsResponse]
+	getShard           *connect.Client[controlv1.GetShardRequest, controlv1.GetShardResponse]
+	updateShard        *connect.Client[controlv1.UpdateShardRequest, controlv1.UpdateShardResponse]
+	deleteShard        *connect.Client[controlv1.DeleteShardRequest, controlv1.DeleteShardResponse]
+	initShard          *connect.Client[controlv1.InitShardRequest, controlv1.InitShardResponse]
+	reparentPlanned    *connect.Client[controlv1.ReparentPlannedRequest, controlv1.ReparentPlannedResponse]
+	reparentEmergency  *connect.Client[controlv1.ReparentEmergencyRequest, controlv1.ReparentEmergencyResponse]
+	listTransactions   *connect.Client[controlv1.ListTransactionsRequest, controlv1.ListTransactionsResponse]
+	retryTransaction   *connect.Client[controlv1.RetryTransactionRequest, controlv1.RetryTransactionResponse]
+	discardTransaction *connect.Client[controlv1.DiscardTransactionRequest, controlv1.DiscardTransactionResponse]
 }
 
 // CreateShard calls pelorus.control.v1.ShardService.CreateShard.
@@ -732,6 +768,21 @@ func (c *shardServiceClient) ReparentEmergency(ctx context.Context, req *connect
 	return c.reparentEmergency.CallUnary(ctx, req)
 }
 
+// ListTransactions calls pelorus.control.v1.ShardService.ListTransactions.
+func (c *shardServiceClient) ListTransactions(ctx context.Context, req *connect.Request[controlv1.ListTransactionsRequest]) (*connect.Response[controlv1.ListTransactionsResponse], error) {
+	return c.listTransactions.CallUnary(ctx, req)
+}
+
+// RetryTransaction calls pelorus.control.v1.ShardService.RetryTransaction.
+func (c *shardServiceClient) RetryTransaction(ctx context.Context, req *connect.Request[controlv1.RetryTransactionRequest]) (*connect.Response[controlv1.RetryTransactionResponse], error) {
+	return c.retryTransaction.CallUnary(ctx, req)
+}
+
+// DiscardTransaction calls pelorus.control.v1.ShardService.DiscardTransaction.
+func (c *shardServiceClient) DiscardTransaction(ctx context.Context, req *connect.Request[controlv1.DiscardTransactionRequest]) (*connect.Response[controlv1.DiscardTransactionResponse], error) {
+	return c.discardTransaction.CallUnary(ctx, req)
+}
+
 // ShardServiceHandler is an implementation of the pelorus.control.v1.ShardService service.
 type ShardServiceHandler interface {
 	CreateShard(context.Context, *connect.Request[controlv1.CreateShardRequest]) (*connect.Response[controlv1.CreateShardResponse], error)
@@ -745,6 +796,12 @@ type ShardServiceHandler interface {
 	ReparentPlanned(context.Context, *connect.Request[controlv1.ReparentPlannedRequest]) (*connect.Response[controlv1.ReparentPlannedResponse], error)
 	// ReparentEmergency replaces a primary that is dead or cannot be reached.
 	ReparentEmergency(context.Context, *connect.Request[controlv1.ReparentEmergencyRequest]) (*connect.Response[controlv1.ReparentEmergencyResponse], error)
+	// ListTransactions lists the transactions across shards that are not finished on a shard, or one of them with its statements.
+	ListTransactions(context.Context, *connect.Request[controlv1.ListTransactionsRequest]) (*connect.Response[controlv1.ListTransactionsResponse], error)
+	// RetryTransaction lets recovery try a transaction again now.
+	RetryTransaction(context.Context, *connect.Request[controlv1.RetryTransactionRequest]) (*connect.Response[controlv1.RetryTransactionResponse], error)
+	// DiscardTransaction gives a shard's share of a transaction up, though it may be committed on other shards.
+	DiscardTransaction(context.Context, *connect.Request[controlv1.DiscardTransactionRequest]) (*connect.Response[controlv1.DiscardTransactionResponse], error)
 }
 
 // NewShardServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -802,6 +859,24 @@ func NewShardServiceHandler(svc ShardServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(shardServiceMethods.ByName("ReparentEmergency")),
 		connect.WithHandlerOptions(opts...),
 	)
+	shardServiceListTransactionsHandler := connect.NewUnaryHandler(
+		ShardServiceListTransactionsProcedure,
+		svc.ListTransactions,
+		connect.WithSchema(shardServiceMethods.ByName("ListTransactions")),
+		connect.WithHandlerOptions(opts...),
+	)
+	shardServiceRetryTransactionHandler := connect.NewUnaryHandler(
+		ShardServiceRetryTransactionProcedure,
+		svc.RetryTransaction,
+		connect.WithSchema(shardServiceMethods.ByName("RetryTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
+	shardServiceDiscardTransactionHandler := connect.NewUnaryHandler(
+		ShardServiceDiscardTransactionProcedure,
+		svc.DiscardTransaction,
+		connect.WithSchema(shardServiceMethods.ByName("DiscardTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/pelorus.control.v1.ShardService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ShardServiceCreateShardProcedure:
@@ -820,6 +895,12 @@ func NewShardServiceHandler(svc ShardServiceHandler, opts ...connect.HandlerOpti
 			shardServiceReparentPlannedHandler.ServeHTTP(w, r)
 		case ShardServiceReparentEmergencyProcedure:
 			shardServiceReparentEmergencyHandler.ServeHTTP(w, r)
+		case ShardServiceListTransactionsProcedure:
+			shardServiceListTransactionsHandler.ServeHTTP(w, r)
+		case ShardServiceRetryTransactionProcedure:
+			shardServiceRetryTransactionHandler.ServeHTTP(w, r)
+		case ShardServiceDiscardTransactionProcedure:
+			shardServiceDiscardTransactionHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -859,6 +940,18 @@ func (UnimplementedShardServiceHandler) ReparentPlanned(context.Context, *connec
 
 func (UnimplementedShardServiceHandler) ReparentEmergency(context.Context, *connect.Request[controlv1.ReparentEmergencyRequest]) (*connect.Response[controlv1.ReparentEmergencyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.ShardService.ReparentEmergency is not implemented"))
+}
+
+func (UnimplementedShardServiceHandler) ListTransactions(context.Context, *connect.Request[controlv1.ListTransactionsRequest]) (*connect.Response[controlv1.ListTransactionsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.ShardService.ListTransactions is not implemented"))
+}
+
+func (UnimplementedShardServiceHandler) RetryTransaction(context.Context, *connect.Request[controlv1.RetryTransactionRequest]) (*connect.Response[controlv1.RetryTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.ShardService.RetryTransaction is not implemented"))
+}
+
+func (UnimplementedShardServiceHandler) DiscardTransaction(context.Context, *connect.Request[controlv1.DiscardTransactionRequest]) (*connect.Response[controlv1.DiscardTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.ShardService.DiscardTransaction is not implemented"))
 }
 
 // FleetServiceClient is a client for the pelorus.control.v1.FleetService service.

@@ -71,6 +71,15 @@ const (
 	TabletServiceExecuteSqlProcedure = "/pelorus.tablet.v1.TabletService/ExecuteSql"
 	// TabletServiceGetSchemaProcedure is the fully-qualified name of the TabletService's GetSchema RPC.
 	TabletServiceGetSchemaProcedure = "/pelorus.tablet.v1.TabletService/GetSchema"
+	// TabletServiceListTransactionsProcedure is the fully-qualified name of the TabletService's
+	// ListTransactions RPC.
+	TabletServiceListTransactionsProcedure = "/pelorus.tablet.v1.TabletService/ListTransactions"
+	// TabletServiceRetryTransactionProcedure is the fully-qualified name of the TabletService's
+	// RetryTransaction RPC.
+	TabletServiceRetryTransactionProcedure = "/pelorus.tablet.v1.TabletService/RetryTransaction"
+	// TabletServiceDiscardTransactionProcedure is the fully-qualified name of the TabletService's
+	// DiscardTransaction RPC.
+	TabletServiceDiscardTransactionProcedure = "/pelorus.tablet.v1.TabletService/DiscardTransaction"
 )
 
 // TabletServiceClient is a client for the pelorus.tablet.v1.TabletService service.
@@ -100,6 +109,13 @@ type TabletServiceClient interface {
 	ExecuteSql(context.Context, *connect.Request[tabletv1.ExecuteSqlRequest]) (*connect.Response[tabletv1.ExecuteSqlResponse], error)
 	// GetSchema describes the tables of the keyspace's database.
 	GetSchema(context.Context, *connect.Request[tabletv1.GetSchemaRequest]) (*connect.Response[tabletv1.GetSchemaResponse], error)
+	// ListTransactions lists the transactions across shards that are not finished on this server, a primary.
+	ListTransactions(context.Context, *connect.Request[tabletv1.ListTransactionsRequest]) (*connect.Response[tabletv1.ListTransactionsResponse], error)
+	// RetryTransaction lets recovery try a transaction again now.
+	RetryTransaction(context.Context, *connect.Request[tabletv1.RetryTransactionRequest]) (*connect.Response[tabletv1.RetryTransactionResponse], error)
+	// DiscardTransaction gives this server's share of a transaction up, though it may be committed on other shards. The agent's
+	// log has its statements afterwards. A transaction that a gateway is still committing is left alone: FAILED_PRECONDITION.
+	DiscardTransaction(context.Context, *connect.Request[tabletv1.DiscardTransactionRequest]) (*connect.Response[tabletv1.DiscardTransactionResponse], error)
 }
 
 // NewTabletServiceClient constructs a client for the pelorus.tablet.v1.TabletService service. By
@@ -191,24 +207,45 @@ func NewTabletServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(tabletServiceMethods.ByName("GetSchema")),
 			connect.WithClientOptions(opts...),
 		),
+		listTransactions: connect.NewClient[tabletv1.ListTransactionsRequest, tabletv1.ListTransactionsResponse](
+			httpClient,
+			baseURL+TabletServiceListTransactionsProcedure,
+			connect.WithSchema(tabletServiceMethods.ByName("ListTransactions")),
+			connect.WithClientOptions(opts...),
+		),
+		retryTransaction: connect.NewClient[tabletv1.RetryTransactionRequest, tabletv1.RetryTransactionResponse](
+			httpClient,
+			baseURL+TabletServiceRetryTransactionProcedure,
+			connect.WithSchema(tabletServiceMethods.ByName("RetryTransaction")),
+			connect.WithClientOptions(opts...),
+		),
+		discardTransaction: connect.NewClient[tabletv1.DiscardTransactionRequest, tabletv1.DiscardTransactionResponse](
+			httpClient,
+			baseURL+TabletServiceDiscardTransactionProcedure,
+			connect.WithSchema(tabletServiceMethods.ByName("DiscardTransaction")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // tabletServiceClient implements TabletServiceClient.
 type tabletServiceClient struct {
-	getFullStatus *connect.Client[tabletv1.GetFullStatusRequest, tabletv1.GetFullStatusResponse]
-	watchStatus   *connect.Client[tabletv1.WatchStatusRequest, tabletv1.WatchStatusResponse]
-	startServer   *connect.Client[tabletv1.StartServerRequest, tabletv1.StartServerResponse]
-	stopServer    *connect.Client[tabletv1.StopServerRequest, tabletv1.StopServerResponse]
-	promote       *connect.Client[tabletv1.PromoteRequest, tabletv1.PromoteResponse]
-	demote        *connect.Client[tabletv1.DemoteRequest, tabletv1.DemoteResponse]
-	undoDemote    *connect.Client[tabletv1.UndoDemoteRequest, tabletv1.UndoDemoteResponse]
-	setSource     *connect.Client[tabletv1.SetSourceRequest, tabletv1.SetSourceResponse]
-	stopReceiver  *connect.Client[tabletv1.StopReceiverRequest, tabletv1.StopReceiverResponse]
-	startReceiver *connect.Client[tabletv1.StartReceiverRequest, tabletv1.StartReceiverResponse]
-	waitPosition  *connect.Client[tabletv1.WaitPositionRequest, tabletv1.WaitPositionResponse]
-	executeSql    *connect.Client[tabletv1.ExecuteSqlRequest, tabletv1.ExecuteSqlResponse]
-	getSchema     *connect.Client[tabletv1.GetSchemaRequest, tabletv1.GetSchemaResponse]
+	getFullStatus      *connect.Client[tabletv1.GetFullStatusRequest, tabletv1.GetFullStatusResponse]
+	watchStatus        *connect.Client[tabletv1.WatchStatusRequest, tabletv1.WatchStatusResponse]
+	startServer        *connect.Client[tabletv1.StartServerRequest, tabletv1.StartServerResponse]
+	stopServer         *connect.Client[tabletv1.StopServerRequest, tabletv1.StopServerResponse]
+	promote            *connect.Client[tabletv1.PromoteRequest, tabletv1.PromoteResponse]
+	demote             *connect.Client[tabletv1.DemoteRequest, tabletv1.DemoteResponse]
+	undoDemote         *connect.Client[tabletv1.UndoDemoteRequest, tabletv1.UndoDemoteResponse]
+	setSource          *connect.Client[tabletv1.SetSourceRequest, tabletv1.SetSourceResponse]
+	stopReceiver       *connect.Client[tabletv1.StopReceiverRequest, tabletv1.StopReceiverResponse]
+	startReceiver      *connect.Client[tabletv1.StartReceiverRequest, tabletv1.StartReceiverResponse]
+	waitPosition       *connect.Client[tabletv1.WaitPositionRequest, tabletv1.WaitPositionResponse]
+	executeSql         *connect.Client[tabletv1.ExecuteSqlRequest, tabletv1.ExecuteSqlResponse]
+	getSchema          *connect.Client[tabletv1.GetSchemaRequest, tabletv1.GetSchemaResponse]
+	listTransactions   *connect.Client[tabletv1.ListTransactionsRequest, tabletv1.ListTransactionsResponse]
+	retryTransaction   *connect.Client[tabletv1.RetryTransactionRequest, tabletv1.RetryTransactionResponse]
+	discardTransaction *connect.Client[tabletv1.DiscardTransactionRequest, tabletv1.DiscardTransactionResponse]
 }
 
 // GetFullStatus calls pelorus.tablet.v1.TabletService.GetFullStatus.
@@ -276,6 +313,21 @@ func (c *tabletServiceClient) GetSchema(ctx context.Context, req *connect.Reques
 	return c.getSchema.CallUnary(ctx, req)
 }
 
+// ListTransactions calls pelorus.tablet.v1.TabletService.ListTransactions.
+func (c *tabletServiceClient) ListTransactions(ctx context.Context, req *connect.Request[tabletv1.ListTransactionsRequest]) (*connect.Response[tabletv1.ListTransactionsResponse], error) {
+	return c.listTransactions.CallUnary(ctx, req)
+}
+
+// RetryTransaction calls pelorus.tablet.v1.TabletService.RetryTransaction.
+func (c *tabletServiceClient) RetryTransaction(ctx context.Context, req *connect.Request[tabletv1.RetryTransactionRequest]) (*connect.Response[tabletv1.RetryTransactionResponse], error) {
+	return c.retryTransaction.CallUnary(ctx, req)
+}
+
+// DiscardTransaction calls pelorus.tablet.v1.TabletService.DiscardTransaction.
+func (c *tabletServiceClient) DiscardTransaction(ctx context.Context, req *connect.Request[tabletv1.DiscardTransactionRequest]) (*connect.Response[tabletv1.DiscardTransactionResponse], error) {
+	return c.discardTransaction.CallUnary(ctx, req)
+}
+
 // TabletServiceHandler is an implementation of the pelorus.tablet.v1.TabletService service.
 type TabletServiceHandler interface {
 	GetFullStatus(context.Context, *connect.Request[tabletv1.GetFullStatusRequest]) (*connect.Response[tabletv1.GetFullStatusResponse], error)
@@ -303,6 +355,13 @@ type TabletServiceHandler interface {
 	ExecuteSql(context.Context, *connect.Request[tabletv1.ExecuteSqlRequest]) (*connect.Response[tabletv1.ExecuteSqlResponse], error)
 	// GetSchema describes the tables of the keyspace's database.
 	GetSchema(context.Context, *connect.Request[tabletv1.GetSchemaRequest]) (*connect.Response[tabletv1.GetSchemaResponse], error)
+	// ListTransactions lists the transactions across shards that are not finished on this server, a primary.
+	ListTransactions(context.Context, *connect.Request[tabletv1.ListTransactionsRequest]) (*connect.Response[tabletv1.ListTransactionsResponse], error)
+	// RetryTransaction lets recovery try a transaction again now.
+	RetryTransaction(context.Context, *connect.Request[tabletv1.RetryTransactionRequest]) (*connect.Response[tabletv1.RetryTransactionResponse], error)
+	// DiscardTransaction gives this server's share of a transaction up, though it may be committed on other shards. The agent's
+	// log has its statements afterwards. A transaction that a gateway is still committing is left alone: FAILED_PRECONDITION.
+	DiscardTransaction(context.Context, *connect.Request[tabletv1.DiscardTransactionRequest]) (*connect.Response[tabletv1.DiscardTransactionResponse], error)
 }
 
 // NewTabletServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -390,6 +449,24 @@ func NewTabletServiceHandler(svc TabletServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(tabletServiceMethods.ByName("GetSchema")),
 		connect.WithHandlerOptions(opts...),
 	)
+	tabletServiceListTransactionsHandler := connect.NewUnaryHandler(
+		TabletServiceListTransactionsProcedure,
+		svc.ListTransactions,
+		connect.WithSchema(tabletServiceMethods.ByName("ListTransactions")),
+		connect.WithHandlerOptions(opts...),
+	)
+	tabletServiceRetryTransactionHandler := connect.NewUnaryHandler(
+		TabletServiceRetryTransactionProcedure,
+		svc.RetryTransaction,
+		connect.WithSchema(tabletServiceMethods.ByName("RetryTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
+	tabletServiceDiscardTransactionHandler := connect.NewUnaryHandler(
+		TabletServiceDiscardTransactionProcedure,
+		svc.DiscardTransaction,
+		connect.WithSchema(tabletServiceMethods.ByName("DiscardTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/pelorus.tablet.v1.TabletService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TabletServiceGetFullStatusProcedure:
@@ -418,6 +495,12 @@ func NewTabletServiceHandler(svc TabletServiceHandler, opts ...connect.HandlerOp
 			tabletServiceExecuteSqlHandler.ServeHTTP(w, r)
 		case TabletServiceGetSchemaProcedure:
 			tabletServiceGetSchemaHandler.ServeHTTP(w, r)
+		case TabletServiceListTransactionsProcedure:
+			tabletServiceListTransactionsHandler.ServeHTTP(w, r)
+		case TabletServiceRetryTransactionProcedure:
+			tabletServiceRetryTransactionHandler.ServeHTTP(w, r)
+		case TabletServiceDiscardTransactionProcedure:
+			tabletServiceDiscardTransactionHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -477,4 +560,16 @@ func (UnimplementedTabletServiceHandler) ExecuteSql(context.Context, *connect.Re
 
 func (UnimplementedTabletServiceHandler) GetSchema(context.Context, *connect.Request[tabletv1.GetSchemaRequest]) (*connect.Response[tabletv1.GetSchemaResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.tablet.v1.TabletService.GetSchema is not implemented"))
+}
+
+func (UnimplementedTabletServiceHandler) ListTransactions(context.Context, *connect.Request[tabletv1.ListTransactionsRequest]) (*connect.Response[tabletv1.ListTransactionsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.tablet.v1.TabletService.ListTransactions is not implemented"))
+}
+
+func (UnimplementedTabletServiceHandler) RetryTransaction(context.Context, *connect.Request[tabletv1.RetryTransactionRequest]) (*connect.Response[tabletv1.RetryTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.tablet.v1.TabletService.RetryTransaction is not implemented"))
+}
+
+func (UnimplementedTabletServiceHandler) DiscardTransaction(context.Context, *connect.Request[tabletv1.DiscardTransactionRequest]) (*connect.Response[tabletv1.DiscardTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.tablet.v1.TabletService.DiscardTransaction is not implemented"))
 }
