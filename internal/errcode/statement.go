@@ -20,6 +20,9 @@ const (
 	UnsupportedShow    Code = 1016 // what
 	AggregateScatter   Code = 1017 // function
 	MultiStatementsOff Code = 1018
+	DatabaseManaged    Code = 1019 // verb, name, what to do instead
+	AccountManaged     Code = 1020 // statement
+	PartialDDL         Code = 1021 // shards, shards with reasons, what to do
 )
 
 func statementRows() []Info {
@@ -96,5 +99,17 @@ func statementRows() []Info {
 			Text:  "several statements in one query, but the client did not ask for that ability",
 			Cause: "The client connected without CLIENT_MULTI_STATEMENTS.",
 			Cure:  "Send one statement at a time, or turn multiple statements on in the driver."},
+		{Code: DatabaseManaged, Errno: 1044, State: "42000", RPC: PermissionDenied,
+			Text: "%s DATABASE %s: a database here is a keyspace, which has servers of its own; use \"%s\"", Args: []string{"verb", "name", "what to do instead"},
+			Cause: "Clients of the gateway make and drop tables, but not keyspaces: those need servers.",
+			Cure:  "Do what the text says. CREATE DATABASE IF NOT EXISTS of a keyspace that exists, and DROP DATABASE IF EXISTS of one that does not, succeed."},
+		{Code: AccountManaged, Errno: 1227, State: "42000", RPC: PermissionDenied,
+			Text: "%s: users are kept in the topology, not on the servers; use \"pelorus user set\", \"list\" or \"delete\"", Args: []string{"statement"},
+			Cause: "A client sent a statement about accounts or rights of one server; logins at the gateway are something else.",
+			Cure:  "Make users with \"pelorus user set NAME\": its flags say which keyspaces they may use, and whether they may write."},
+		{Code: PartialDDL, Errno: 1105, State: "HY000", RPC: Aborted,
+			Text: "the schema change is done on shards %s, but failed on %s; %s", Args: []string{"shards", "shards with their errors", "what to do"},
+			Cause: "Each shard changes its schema by itself and commits at once; what some have done is not taken back when others fail.",
+			Cure:  "Remove the cause on the shards that are named, then do what the text says. Until then the shards' tables differ."},
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -33,7 +34,7 @@ func TestSharded(t *testing.T) {
 				{"lock wait", b.shardedLockWait}, {"modes", b.shardedModes}, {"implicit commit", b.shardedImplicit},
 				{"read only", b.shardedReadOnly}, {"warnings", b.shardedWarnings}, {"temporary tables", b.shardedTemporary},
 				{"kill", b.shardedKill}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement}, {"bulk insert", b.shardedBulk},
-				{"no connection is kept", b.nothingKept}, {"replan", b.replan},
+				{"managed", b.managed}, {"no connection is kept", b.nothingKept}, {"replan", b.replan},
 			} {
 				must(t, c, "DELETE FROM sbtest1")
 				must(t, c, "INSERT INTO sbtest1 VALUES (1,1),(2,2),(3,3),(4,4),(6,6),(7,7)")
@@ -391,11 +392,15 @@ func (b *bed) shardedUsers(t *testing.T) {
 	expect(t, c, "SELECT 1", "1")
 	for _, q := range []string{"USE shop", "SELECT * FROM shop.sbtest1", "SELECT * FROM shop.sbtest1 WHERE id = 1", "UPDATE shop.sbtest1 SET v = 0 WHERE id = 1",
 		"SELECT * FROM mysql.user", "SET @a = (SELECT MAX(v) FROM shop.sbtest1)", "PREPARE p FROM 'SELECT * FROM shop.sbtest1'; EXECUTE p",
-		"@exec SELECT * FROM shop.sbtest1 WHERE id = 1"} {
+		"@exec SELECT * FROM shop.sbtest1 WHERE id = 1", "DROP TABLE shop.sbtest1", "CREATE TABLE shop.x (id int)", "ALTER TABLE shop.sbtest1 ADD COLUMN n int",
+		"SHOW TABLES FROM shop", "SHOW CREATE TABLE shop.sbtest1", "DESCRIBE shop.sbtest1", "SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'"} {
 		if got := answer(c, q); !strings.Contains(got, "error") {
 			t.Errorf("bound to main: %s: %s", q, got)
 		}
 	}
+	expect(t, c, "SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'shop')", "")
+	expect(t, c, "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')", "main")
+	expect(t, c, "SHOW DATABASES LIKE '%o%'", "information_schema performance_schema")
 	r, err := b.dialAs("shop", "reader", "secret")
 	if err != nil {
 		t.Fatal(err)
@@ -429,6 +434,32 @@ func (b *bed) setStatement(t *testing.T) {
 }
 
 // nothingKept checks that every path gives its connections back.
+// managed has clients send what is the cluster's to manage: databases and accounts.
+func (b *bed) managed(t *testing.T) {
+	for _, ks := range []string{"main", "shop", "shop:-80"} {
+		c := b.dial(t, ks)
+		for _, q := range []string{"CREATE DATABASE fresh", "CREATE DATABASE IF NOT EXISTS fresh", "DROP DATABASE main", "DROP SCHEMA IF EXISTS shop"} {
+			refused(t, c, q, 1044, "pelorus keyspace ")
+		}
+		for _, q := range []string{
+			"CREATE USER x IDENTIFIED BY 'y'", "ALTER USER root IDENTIFIED BY 'y'", "DROP USER IF EXISTS x", "CREATE ROLE r", "RENAME USER a TO b",
+			"GRANT SELECT ON *.* TO x", "REVOKE SELECT ON main.t FROM x", "SET PASSWORD = 'x'", "SET PASSWORD FOR root = 'x'",
+		} {
+			refused(t, c, q, 1227, "pelorus user ")
+		}
+	}
+}
+
+// refused wants an error of the number whose text holds the hint and does not name the gateway's account.
+func refused(t *testing.T, c *client.Conn, q string, errno uint16, hint string) {
+	t.Helper()
+	_, err := c.Exec(t.Context(), q)
+	var my *wire.MySQLError
+	if !errors.As(err, &my) || my.Errno != errno || !strings.Contains(my.Message, "PLR") || !strings.Contains(my.Message, hint) {
+		t.Errorf("%s: %v, want error %d with %q", q, err, errno, hint)
+	}
+}
+
 func (b *bed) nothingKept(t *testing.T) {
 	c := b.dial(t, "shop")
 	for _, q := range []string{

@@ -384,8 +384,10 @@ func (r *Statement) SetInsertID(id uint64) { r.InsertID = id }
 // SetFoundRows says what FOUND_ROWS() is after the statement.
 func (r *Statement) SetFoundRows(n uint64) { r.Found, r.HasFound = n, true }
 
-// AddWarnings is told how many warnings the shards had.
-func (r *Statement) AddWarnings(uint16) {}
+// Note adds a note to the statement's warnings.
+func (r *Statement) Note(code uint16, text string) {
+	r.Warnings = append(r.Warnings, Warning{Level: "Note", Code: code, Text: text})
+}
 
 // Mode returns the session's lexical mode.
 func (r *Statement) Mode() parse.Mode { return r.b.Mode }

@@ -49,8 +49,8 @@ type Session interface {
 	Autonomous(ctx context.Context, sh ShardRef, q Query) (Rows, error)
 	// SetInsertID says what LAST_INSERT_ID() is after the statement.
 	SetInsertID(id uint64)
-	// AddWarnings is told how many warnings the shards had.
-	AddWarnings(n uint16)
+	// Note adds a note to the statement's warnings.
+	Note(code uint16, text string)
 	Mode() parse.Mode
 	Limits() Limits
 	MariaDB() bool
@@ -106,9 +106,6 @@ func Run(ctx context.Context, p *plan.Plan, in Input, s Session, sink Sink) (wir
 	if f, is := s.(FoundRows); is && err == nil && r.counts {
 		f.SetFoundRows(r.found)
 	}
-	if err == nil && ok.Warnings > 0 {
-		s.AddWarnings(ok.Warnings)
-	}
 	return ok, err
 }
 
@@ -127,6 +124,9 @@ func (r *run) root(ctx context.Context, p *plan.Plan, sink Sink) (wire.OK, error
 		return r.broadcast(ctx, x)
 	case *plan.Lines:
 		return lines(x, sink)
+	case *plan.Note:
+		r.s.Note(x.Code, x.Text)
+		return wire.OK{Affected: x.Affected, Warnings: 1}, nil
 	case *plan.NextValue:
 		return r.nextValue(ctx, x, sink)
 	case *plan.Route:

@@ -96,7 +96,7 @@ func (f *fake) Autonomous(_ context.Context, _ exec.ShardRef, q exec.Query) (exe
 }
 
 func (f *fake) SetInsertID(uint64)  {}
-func (f *fake) AddWarnings(uint16)  {}
+func (f *fake) Note(uint16, string) {}
 func (f *fake) Mode() parse.Mode    { return parse.Mode{} }
 func (f *fake) Limits() exec.Limits { return f.limits }
 func (f *fake) MariaDB() bool       { return false }
@@ -317,6 +317,28 @@ func TestWritesAreAtomic(t *testing.T) {
 	f.refuse["80-"] = errors.New("duplicate")
 	if _, err := execute(f, r); err == nil || strings.Join(f.txns, " ") != "begin rollback" {
 		t.Errorf("a failed write gives %v, transactions %v", err, f.txns)
+	}
+}
+
+// TestBroadcast has schema changes fail nowhere, everywhere and on some shards.
+func TestBroadcast(t *testing.T) {
+	ddl := &plan.Broadcast{Keyspace: "shop", Text: plan.FixedText("CREATE TABLE x (id int)"), Again: "repeat it"}
+	f := newFake(t, "-40", "40-80", "80-")
+	if _, err := execute(f, ddl); err != nil || len(f.sql) != 3 {
+		t.Errorf("%v ran, error %v", f.sql, err)
+	}
+	exists := &wire.MySQLError{Errno: 1050, State: "42S01", Message: "table 'x' already exists"}
+	for _, sh := range []string{"-40", "40-80", "80-"} {
+		f.refuse[sh] = exists
+	}
+	if _, err := execute(f, ddl); !errors.Is(err, exists) {
+		t.Errorf("all shards refuse, the error is %v", err)
+	}
+	delete(f.refuse, "40-80")
+	_, err := execute(f, ddl)
+	want := "done on shards 40-80, but failed on -40 (table 'x' already exists); 80- (table 'x' already exists); repeat it"
+	if !errcode.Has(err, errcode.PartialDDL) || !strings.Contains(err.Error(), want) || errors.Is(err, exists) {
+		t.Errorf("one shard agrees, the error is %v", err)
 	}
 }
 

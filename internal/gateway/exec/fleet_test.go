@@ -180,7 +180,7 @@ func (r *ownRows) Close() error {
 }
 
 func (f *fleet) SetInsertID(id uint64) { f.insertID = id }
-func (f *fleet) AddWarnings(uint16)    {}
+func (f *fleet) Note(uint16, string)   {}
 func (f *fleet) Mode() parse.Mode      { return f.mode }
 func (f *fleet) Limits() exec.Limits   { return f.limits }
 func (f *fleet) MariaDB() bool         { return f.mariadb }

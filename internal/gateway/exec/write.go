@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/mysql/value"
@@ -48,41 +47,6 @@ func (r *run) atomic(ctx context.Context, several bool, f func() error) error {
 		return err
 	}
 	return exit(f())
-}
-
-// broadcast runs a schema change on every shard, one after the other, so that an error that all would give is met
-// on the first before anything was changed.
-func (r *run) broadcast(ctx context.Context, b *plan.Broadcast) (wire.OK, error) {
-	sql := b.Text.Append(nil, r.in.Src, r.in.Slots)
-	var out wire.OK
-	for _, ks := range b.Keyspaces {
-		shards, err := r.s.Shards(ks)
-		if err != nil {
-			return wire.OK{}, err
-		}
-		for i := range shards {
-			ok, err := r.writeOne(ctx, ShardRef{ks, shards[i].Name}, sql)
-			if err != nil && i > 0 {
-				err = fmt.Errorf("shard %s/%s, after %d of %d shards were changed: %w", ks, shards[i].Name, i, len(shards), err)
-			}
-			if err != nil {
-				return wire.OK{}, err
-			}
-			if i == 0 {
-				out = ok
-			}
-		}
-	}
-	return out, nil
-}
-
-// writeOne runs a write on one shard.
-func (r *run) writeOne(ctx context.Context, shard ShardRef, sql []byte) (wire.OK, error) {
-	rows, err := r.s.Query(ctx, shard, Query{SQL: sql, Write: true})
-	if err != nil {
-		return wire.OK{}, err
-	}
-	return finishWrite(rows, nil)
 }
 
 // change updates or deletes rows of a table that owns lookup vindexes.

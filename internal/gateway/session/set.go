@@ -44,6 +44,8 @@ func (s *Session) applySet(snap *target.Snapshot, st *parse.SetStmt, sql []byte)
 		}
 	case "TRANSACTION":
 		return s.setTransaction(st, sql)
+	case "PASSWORD", "ROLE", "DEFAULT ROLE":
+		return errcode.New(errcode.AccountManaged, "SET "+st.Special)
 	default:
 		return errcode.New(errcode.PrivilegeNeeded, "SUPER (account and role statements go to the servers' administrator)")
 	}

@@ -9,6 +9,9 @@ import (
 
 // statement plans a statement of any kind.
 func (b *builder) statement(stmt parse.Statement) (*Plan, error) {
+	if p, err := b.managed(stmt); p != nil || err != nil {
+		return p, err
+	}
 	if b.env.ForcedShard != "" {
 		return b.forced(stmt), nil
 	}

@@ -212,7 +212,7 @@ func (c *Change) line() string {
 }
 
 func (b *Broadcast) line() string {
-	return "Broadcast to " + strings.Join(b.Keyspaces, ", ") + ": " + b.Text.String()
+	return "Broadcast to " + b.Keyspace + ": " + b.Text.String()
 }
 
 func (l *Lines) line() string { return fmt.Sprintf("Lines %d", len(l.Text)) }
@@ -220,3 +220,5 @@ func (l *Lines) line() string { return fmt.Sprintf("Lines %d", len(l.Text)) }
 func (n *NextValue) line() string {
 	return fmt.Sprintf("NextValue %d of %s", n.Count, n.Sequence)
 }
+
+func (n *Note) line() string { return "Note " + n.Text }

@@ -73,7 +73,7 @@ type Merge struct {
 	Keys  []Key
 }
 
-// Dedup passes the first of the rows that are equal by Keys; with no Keys, by all columns that are not hidden.
+// Dedup passes the first of the rows that are equal by Keys, of which there is at least one.
 type Dedup struct {
 	Input Op
 	Keys  []Key
@@ -227,10 +227,11 @@ type Change struct {
 // Inputs implements Op.
 func (c *Change) Inputs() []Op { return []Op{c.Route} }
 
-// Broadcast runs a text on every shard of each of the keyspaces, as schema changes do.
+// Broadcast runs a text on every shard of a keyspace, as schema changes do.
 type Broadcast struct {
-	Keyspaces []string
-	Text      *Text
+	Keyspace string
+	Text     *Text
+	Again    string // what to do after it has failed on some of the shards
 }
 
 // Inputs implements Op.
@@ -244,6 +245,16 @@ type Lines struct {
 
 // Inputs implements Op.
 func (*Lines) Inputs() []Op { return nil }
+
+// Note does nothing and succeeds, with a note among the statement's warnings.
+type Note struct {
+	Code     uint16 // MySQL's number
+	Text     string
+	Affected uint64 // as a server counts it
+}
+
+// Inputs implements Op.
+func (*Note) Inputs() []Op { return nil }
 
 // NextValue takes values from a sequence.
 type NextValue struct {

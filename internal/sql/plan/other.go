@@ -7,82 +7,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
 
-// ddl plans schema changes: they go to every shard of the keyspaces of their tables.
-func (b *builder) ddl(x *parse.DDLStmt) (*Plan, error) {
-	if b.env.Replica {
-		return nil, errcode.New(errcode.NotOnReplica, x.Verb+" "+x.Object)
-	}
-	names := map[string]bool{}
-	note := func(t parse.TableName) error {
-		ks := t.Schema.Name
-		if ks == "" {
-			ks = b.env.Keyspace
-		}
-		if ks == "" {
-			vt, err := b.table(t)
-			if err != nil {
-				return errcode.New(errcode.NoKeyspace)
-			}
-			ks = vt.Keyspace.Name
-		}
-		if b.keyspace(ks) == nil {
-			return errcode.New(errcode.NoSuchKeyspace, ks)
-		}
-		names[ks] = true
-		return nil
-	}
-	if x.Object == "DATABASE" || x.Object == "SCHEMA" {
-		if x.Verb == "DROP" {
-			return nil, errcode.New(errcode.Unsupported, "DROP DATABASE", "delete the keyspace with \"pelorus keyspace delete\"")
-		}
-		for _, t := range x.Tables {
-			if b.keyspace(t.Name.Name) == nil {
-				return nil, errcode.New(errcode.NoSuchKeyspace, t.Name.Name)
-			}
-			names[t.Name.Name] = true
-		}
-	} else {
-		for _, t := range x.Tables {
-			if err := note(t); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if len(names) == 0 {
-		if b.env.Keyspace == "" {
-			return nil, errcode.New(errcode.NoKeyspace)
-		}
-		names[b.env.Keyspace] = true
-	}
-	if len(names) > 1 {
-		var list []string
-		for n := range sortedKeys(names) {
-			list = append(list, n)
-		}
-		return nil, errcode.New(errcode.CrossKeyspace, strings.Join(list, ", "))
-	}
-	var ks string
-	for n := range sortedKeys(names) {
-		ks = n
-	}
-	k := b.keyspace(ks)
-	if k == nil {
-		return nil, errcode.New(errcode.NoSuchKeyspace, ks)
-	}
-	class := DDL
-	if !k.Sharded {
-		return &Plan{Class: class, Fast: &Fast{Keyspace: ks, Kind: Unsharded}, Way: "push", Reason: "unsharded keyspace"}, nil
-	}
-	if x.Query != nil && x.Object == "TABLE" {
-		return nil, errcode.New(errcode.Unsupported, "CREATE TABLE ... SELECT", "create the table, then INSERT ... SELECT")
-	}
-	if x.Temporary {
-		return nil, errcode.New(errcode.Unsupported, "CREATE TEMPORARY TABLE", "choose one shard with USE `KEYSPACE:SHARD`, or use an unsharded keyspace")
-	}
-	op := &Broadcast{Keyspaces: []string{ks}, Text: (&editor{b: b}).compile(b.whole())}
-	return &Plan{Class: class, Root: op, NoCache: true, Way: "write", Reason: "a schema change concerns every shard"}, nil
-}
-
 // load plans LOAD DATA into a table whose rows are all on one shard. Into a sharded table the session itself reads
 // the file of a LOCAL one and inserts its rows.
 func (b *builder) load(x *parse.LoadDataStmt) (*Plan, error) {
@@ -130,6 +54,9 @@ func (b *builder) onKeyspace(ks string, c Class, reason string) (*Plan, error) {
 	}
 	if b.keyspace(ks) == nil {
 		return nil, errcode.New(errcode.NoSuchKeyspace, ks)
+	}
+	if ks != b.env.Keyspace {
+		b.see(ks, "*")
 	}
 	return &Plan{Class: c, Fast: b.anyShard(ks), Way: "push", Reason: reason}, nil
 }
