@@ -49,6 +49,12 @@ func ptr[T any](v T) *T { return &v }
 
 func newBed(t *testing.T, family string) *bed {
 	t.Helper()
+	return newBedWith(t, family, func(*Config) {})
+}
+
+// newBedWith is newBed with another configuration.
+func newBedWith(t *testing.T, family string, change func(*Config)) *bed {
+	t.Helper()
 	b := &bed{family: family}
 	for range 2 {
 		b.servers = append(b.servers, servers.Start(t, family))
@@ -69,6 +75,7 @@ func newBed(t *testing.T, family string) *bed {
 	top := topo.New(mem.New())
 	b.fill(t, ctx, top)
 	cfg := DefaultConfig()
+	change(&cfg)
 	cfg.Listen, cfg.HTTP = "127.0.0.1:"+strconv.Itoa(servers.FreePort(t)), "127.0.0.1:"+strconv.Itoa(servers.FreePort(t))
 	level := slog.LevelWarn
 	if os.Getenv("PELORUS_TEST_LOG") != "" {

@@ -33,7 +33,7 @@ func TestSharded(t *testing.T) {
 				{"savepoints", b.shardedSavepoints}, {"autocommit off", b.shardedAutocommit}, {"deadlock", b.shardedDeadlock},
 				{"lock wait", b.shardedLockWait}, {"modes", b.shardedModes}, {"implicit commit", b.shardedImplicit},
 				{"read only", b.shardedReadOnly}, {"warnings", b.shardedWarnings}, {"temporary tables", b.shardedTemporary},
-				{"kill", b.shardedKill}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement}, {"bulk insert", b.shardedBulk},
+				{"kill", b.shardedKill}, {"named locks", b.namedLocks}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement}, {"bulk insert", b.shardedBulk},
 				{"managed", b.managed}, {"no connection is kept", b.nothingKept}, {"replan", b.replan},
 			} {
 				must(t, c, "DELETE FROM sbtest1")

@@ -180,6 +180,15 @@ func (b *Backend) release(c *pool.Conn) {
 	c.Release()
 }
 
+// Endpoint chooses the server of a shard for the session's statement, and waits for a primary if there is none.
+func (b *Backend) Endpoint(sh *target.Shard, write bool) (*target.Endpoint, error) {
+	ep, err := b.Route.Endpoint(b.Waiting(), sh, write)
+	if err != nil {
+		return nil, b.orInterrupted(err)
+	}
+	return ep, nil
+}
+
 // Get returns a connection of the server with the session's settings, for one statement.
 func (b *Backend) Get(ep *target.Endpoint) (*pool.Conn, error) {
 	return ep.Pool.Get(b.Waiting(), b.Class, b.Settings)
@@ -195,10 +204,8 @@ func (b *Backend) HoldUnreachable(waiting context.Context, h *route.Holding, sh 
 
 // Unserved is the client's error when Get failed with err.
 func (b *Backend) Unserved(ep *target.Endpoint, err error) error {
-	if errors.Is(err, context.Canceled) {
-		if why := b.Interrupted(); why != nil {
-			return why
-		}
+	if why := b.Interrupted(); why != nil {
+		return why
 	}
 	if _, ok := errors.AsType[*wire.MySQLError](err); ok {
 		return err

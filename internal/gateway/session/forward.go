@@ -24,17 +24,16 @@ func (e *fencedError) Unwrap() error { return e.my }
 // runFast sends the statement to one shard and forwards the answer. raw are the client's own wire bytes, or nil; then
 // body (the COM_QUERY payload without its command byte) is framed anew.
 func (s *Session) runFast(sh *target.Shard, p *plan.Plan, body, raw []byte) error {
-	write := p.Writes() || p.Locks
 	s.body = body
 	if s.back.Tx.Active() {
 		return s.runInTxn(sh, p, body, raw)
 	}
-	ep, err := s.back.Route.Endpoint(s.back.Waiting(), sh, p.Writes())
+	ep, err := s.back.Endpoint(sh, p.Writes())
 	if err != nil {
 		return s.fail(err)
 	}
 	s.on = sh
-	return s.alone(sh, ep, write, func(c *pool.Conn) error {
+	return s.alone(sh, ep, p.Writes(), func(c *pool.Conn) error {
 		if err := s.send(c, body, raw); err != nil {
 			return err
 		}
@@ -104,6 +103,9 @@ func (s *Session) holdUnreachable(h *route.Holding, sh *target.Shard, ep *target
 // lostStatement answers a statement whose server went away. Of a write nobody can say whether it happened, so the
 // client is told just that, in the form that drivers take for a connection lost during a query.
 func (s *Session) lostStatement(addr string, lost *backend.Lost, write bool) error {
+	if why := s.back.Interrupted(); why != nil && !write {
+		return s.fail(why)
+	}
 	if !write {
 		return s.fail(errcode.Wrap(errcode.ServerLost, lost.Err, addr))
 	}

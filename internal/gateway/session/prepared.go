@@ -164,7 +164,7 @@ func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols
 	if c := s.back.Held(sh); c != nil {
 		return s.describeOn(c, text)
 	}
-	ep, err := s.back.Route.Endpoint(s.back.Waiting(), sh, false)
+	ep, err := s.back.Endpoint(sh, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -464,7 +464,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 		s.back.After(pt, s.scan.Status, s.scan.IsErr, s.scan.Errno)
 		return nil
 	}
-	ep, err := s.back.Route.Endpoint(s.back.Waiting(), sh, write)
+	ep, err := s.back.Endpoint(sh, write)
 	if err != nil {
 		return s.fail(err)
 	}
