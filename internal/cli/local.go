@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pelorusdb/pelorus/internal/devcluster"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
 
@@ -62,7 +63,7 @@ ends what it has started; the data stays, and the next start continues with it.`
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", defaultDir, "the cluster's directory")
-	fl.StringVar(&f.flavor, "flavor", devcluster.FlavorAuto, "auto, mysql or mariadb")
+	fl.StringVar(&f.flavor, "flavor", shape.FlavorAuto, "auto, mysql or mariadb")
 	fl.StringVar(&f.mysqld, "mysqld", "", "server program (default: the one that is installed)")
 	fl.StringVar(&f.config, "config", "", "YAML file: flavor, cells, gateways, controls, keyspaces")
 	fl.StringVar(&f.keyspace, "keyspace", "commerce", "name of the keyspace")
@@ -107,7 +108,7 @@ func (f *upFlags) options(cmd *cobra.Command) (devcluster.Options, error) {
 		return o, err
 	}
 	// What was said is checked at once, with the default for the rest, so that nonsense is wrong usage also where a cluster is there.
-	spec := devcluster.DefaultSpec()
+	spec := shape.Default()
 	if o.Spec != nil {
 		spec = *o.Spec
 	}
@@ -167,13 +168,13 @@ func (f *upFlags) shape(changed func(string) bool, o *devcluster.Options) error 
 	case changed("config") && anyShort:
 		return fmt.Errorf("--config describes the keyspaces: it goes without --%s", strings.Join(short, ", --"))
 	case changed("config"):
-		spec, err := devcluster.LoadSpec(f.config)
+		spec, err := shape.Load(f.config)
 		o.Spec = &spec
 		return err
 	case !anyShort:
 		return nil
 	}
-	k := devcluster.Keyspace{Name: f.keyspace, Shards: f.shards, Replicas: &f.replicas}
+	k := shape.Keyspace{Name: f.keyspace, Shards: f.shards, Replicas: &f.replicas}
 	for _, file := range []struct {
 		in  string
 		out *string
@@ -187,8 +188,8 @@ func (f *upFlags) shape(changed func(string) bool, o *devcluster.Options) error 
 		}
 		*file.out = path
 	}
-	spec := devcluster.DefaultSpec()
-	spec.Keyspaces = []devcluster.Keyspace{k}
+	spec := shape.Default()
+	spec.Keyspaces = []shape.Keyspace{k}
 	o.Spec = &spec
 	return nil
 }

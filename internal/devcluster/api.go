@@ -14,6 +14,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/api/controlv1/controlv1connect"
 	"github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	"github.com/pelorusdb/pelorus/internal/api/tabletv1/tabletv1connect"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
 )
 
@@ -105,9 +106,9 @@ func etcdAnswers(ctx context.Context, p *process) error {
 }
 
 // createKeyspace makes the keyspace and its shards if they are not there.
-func (a *api) createKeyspace(ctx context.Context, k Keyspace) error {
+func (a *api) createKeyspace(ctx context.Context, k shape.Keyspace) error {
 	req := &controlv1.CreateKeyspaceRequest{Name: proto.String(k.Name), Shards: k.Shards, IfNotExists: proto.Bool(true)}
-	d, err := durability(k.Durability)
+	d, err := k.DurabilityValue()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 	"github.com/pelorusdb/pelorus/internal/topo/credentials"
 )
 
@@ -73,7 +74,7 @@ func (d *directory) create(ctx context.Context, o Options, alloc *allocator) err
 	if err := d.unused(); err != nil {
 		return err
 	}
-	spec := DefaultSpec()
+	spec := shape.Default()
 	if o.Spec != nil {
 		spec = *o.Spec
 	}

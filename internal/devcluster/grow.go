@@ -14,6 +14,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/api/controlv1"
 	"github.com/pelorusdb/pelorus/internal/api/tabletv1"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
 
@@ -45,12 +46,12 @@ func AddShards(ctx context.Context, dir, keyspace string, shards []string, repli
 			return err
 		}
 	}
-	if replicas < 0 || replicas >= maxTabletsPerShard {
-		return fmt.Errorf("%d replicas per shard: choose 0 to %d", replicas, maxTabletsPerShard-1)
+	if replicas < 0 || replicas >= shape.MaxTabletsPerShard {
+		return fmt.Errorf("%d replicas per shard: choose 0 to %d", replicas, shape.MaxTabletsPerShard-1)
 	}
 	return change(ctx, dir, w, func(st *starter) error {
 		s := st.d.state
-		if !slices.ContainsFunc(s.Spec.Keyspaces, func(k Keyspace) bool { return k.Name == keyspace }) {
+		if !slices.ContainsFunc(s.Spec.Keyspaces, func(k shape.Keyspace) bool { return k.Name == keyspace }) {
 			return fmt.Errorf("keyspace %s: %w", keyspace, ErrUnknown)
 		}
 		before := len(s.Processes)
@@ -60,7 +61,7 @@ func AddShards(ctx context.Context, dir, keyspace string, shards []string, repli
 			if slices.Contains(s.shards(), keyspace+"/"+name) {
 				return fmt.Errorf("shard %s/%s is there already: %w", keyspace, name, ErrOtherShape)
 			}
-			if err := planShard(s, p, Keyspace{Name: keyspace, Replicas: &replicas}, name); err != nil {
+			if err := planShard(s, p, shape.Keyspace{Name: keyspace, Replicas: &replicas}, name); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pelorusdb/pelorus/internal/api/controlv1"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 )
 
 const (
@@ -23,7 +23,6 @@ const (
 	initTime = time.Minute
 	// openTime is how long a shard that has a primary may take to open again; readyTime how long until the gateway serves it.
 	openTime, readyTime = 2 * time.Minute, time.Minute
-	maxSchemaBytes      = 16 << 20
 )
 
 func (st *starter) createKeyspaces(ctx context.Context, api *api) error {
@@ -124,7 +123,7 @@ func (st *starter) load(ctx context.Context, api *api) error {
 			}
 		}
 		if k.VSchema != "" {
-			doc, err := readText(k.VSchema)
+			doc, err := shape.ReadFile(k.VSchema)
 			if err != nil {
 				return fmt.Errorf("vschema of keyspace %s: %w", k.Name, err)
 			}
@@ -142,8 +141,8 @@ func (st *starter) load(ctx context.Context, api *api) error {
 
 // loadSchema runs the statements of a schema file one by one and keeps count, so that a start that was interrupted goes on where
 // it was. A statement that may have run before is taken as done where the server says that its work is there.
-func (st *starter) loadSchema(ctx context.Context, api *api, k Keyspace) error {
-	text, err := readText(k.Schema)
+func (st *starter) loadSchema(ctx context.Context, api *api, k shape.Keyspace) error {
+	text, err := shape.ReadFile(k.Schema)
 	if err != nil {
 		return err
 	}
@@ -183,18 +182,6 @@ func (st *starter) loadSchema(ctx context.Context, api *api, k Keyspace) error {
 var doneBefore = regexp.MustCompile(`\bmysql error (1007|1008|1050|1051|1060|1061|1062|1091|1304|1305|1359|1360|1537|1539|1826) `)
 
 func alreadyDone(text string) bool { return doneBefore.MatchString(text) }
-
-func readText(path string) (string, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if st.Size() > maxSchemaBytes {
-		return "", fmt.Errorf("%s has %d bytes, more than %d", path, st.Size(), maxSchemaBytes)
-	}
-	b, err := os.ReadFile(path)
-	return string(b), err
-}
 
 // awaitShards waits until each shard that gateways may serve has answered through each gateway.
 func (st *starter) awaitShards(ctx context.Context) error {

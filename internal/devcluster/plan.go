@@ -13,13 +13,23 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
 	"github.com/pelorusdb/pelorus/internal/devcluster/ports"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
+)
+
+// The usual ports.
+const (
+	defaultGatewayPort  = 15306
+	defaultGatewayHTTP  = 15001
+	defaultControlPort  = 15000
+	defaultTopoPort     = 15379
+	defaultTopoPeerPort = 15380
 )
 
 // Options are what `up` was told besides the spec.
 type Options struct {
 	Dir string
 	// Spec is nil for: what the directory holds, or the default. Flavor and Cells win over it; empty means that nothing was said.
-	Spec   *Spec
+	Spec   *shape.Cluster
 	Flavor string
 	Cells  []string
 	// Mysqld is the server program; empty means the one that is installed.
@@ -36,7 +46,7 @@ type Options struct {
 func chooseServer(ctx context.Context, flavor, path string) (string, string, error) {
 	if path == "" {
 		for _, family := range []string{mysqld.FamilyMySQL, mysqld.FamilyMariaDB} {
-			if flavor != FlavorAuto && flavor != family {
+			if flavor != shape.FlavorAuto && flavor != family {
 				continue
 			}
 			if p := mysqld.Locate(family); p != "" && executable(p) {
@@ -47,7 +57,7 @@ func chooseServer(ctx context.Context, flavor, path string) (string, string, err
 	}
 	if path == "" {
 		what := "neither MySQL nor MariaDB is"
-		if flavor != FlavorAuto {
+		if flavor != shape.FlavorAuto {
 			what = "no " + flavor + " server is"
 		}
 		return "", "", fmt.Errorf("%s installed here: `apt-get install mariadb-server`, or name a server program with --mysqld", what)
@@ -60,7 +70,7 @@ func chooseServer(ctx context.Context, flavor, path string) (string, string, err
 	if err != nil {
 		return "", "", err
 	}
-	if flavor != FlavorAuto && flavor != b.Family {
+	if flavor != shape.FlavorAuto && flavor != b.Family {
 		return "", "", fmt.Errorf("%s is %s %s, but the cluster's flavor is to be %s: %w", path, b.Family, b.Version, flavor, ErrWrongServer)
 	}
 	return b.Family, path, nil
@@ -72,7 +82,7 @@ func executable(path string) bool {
 }
 
 // plan makes the state of a new cluster: every process with its name and ports.
-func plan(ctx context.Context, o Options, spec Spec, alloc *allocator, s *state) error {
+func plan(ctx context.Context, o Options, spec shape.Cluster, alloc *allocator, s *state) error {
 	var err error
 	s.Format, s.Spec, s.Etcd = stateFormat, spec, o.Etcd
 	if s.Flavor, s.Mysqld, err = chooseServer(ctx, spec.Flavor, o.Mysqld); err != nil {
@@ -114,7 +124,7 @@ func planTopo(alloc *allocator, s *state) error {
 }
 
 // planDoors plans control nodes and gateways. The first of each has the usual port, or the one asked for.
-func planDoors(o Options, spec Spec, alloc *allocator, s *state) error {
+func planDoors(o Options, spec shape.Cluster, alloc *allocator, s *state) error {
 	for i := range spec.Controls {
 		port, err := doorPort(alloc, i, o.ControlPort, defaultControlPort, "--control-port")
 		if err != nil {
@@ -154,7 +164,7 @@ func doorPort(alloc *allocator, i int, asked *int, usual int, flag string) (int,
 
 // planShard plans the tablets of one shard. Their numbers begin at a multiple of a hundred, so that zone1-203 is the
 // third tablet of the second shard.
-func planShard(s *state, alloc *allocator, k Keyspace, shard string) error {
+func planShard(s *state, alloc *allocator, k shape.Keyspace, shard string) error {
 	base := 0
 	for _, p := range s.byRole(RoleTablet) {
 		_, uid := splitAlias(p.Tablet)
@@ -213,7 +223,7 @@ func adapt(ctx context.Context, o Options, s *state, alloc *allocator, running f
 	if flavor == "" && o.Spec != nil {
 		flavor = o.Spec.Flavor
 	}
-	if flavor != "" && flavor != FlavorAuto && flavor != s.Flavor {
+	if flavor != "" && flavor != shape.FlavorAuto && flavor != s.Flavor {
 		return fmt.Errorf("the cluster in %s has servers of the flavor %s, whose data %s cannot read: choose another --dir: %w", o.Dir, s.Flavor, flavor, ErrOtherShape)
 	}
 	for _, want := range []struct {
@@ -270,11 +280,11 @@ var ErrWrongServer = errors.New("wrong server program")
 var ErrOtherShape = errors.New("not the cluster that is there")
 
 // sameSpec compares shapes. Flavors are not of them: auto may have become any.
-func sameSpec(a, b Spec) bool {
+func sameSpec(a, b shape.Cluster) bool {
 	if !slices.Equal(a.Cells, b.Cells) || a.Gateways != b.Gateways || a.Controls != b.Controls {
 		return false
 	}
-	return slices.EqualFunc(a.Keyspaces, b.Keyspaces, func(x, y Keyspace) bool {
+	return slices.EqualFunc(a.Keyspaces, b.Keyspaces, func(x, y shape.Keyspace) bool {
 		return x.Name == y.Name && slices.Equal(x.Shards, y.Shards) && x.ReplicaCount() == y.ReplicaCount() && x.Rdonly == y.Rdonly
 	})
 }

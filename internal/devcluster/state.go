@@ -1,3 +1,9 @@
+// Package devcluster runs a whole cluster on this machine: etcd, control, gateways, an agent and a real server for every tablet,
+// each its own process, all of them described by one directory. `pelorus up`, `down` and `local` are its commands.
+//
+// It is for development, demonstrations and tests. It listens on 127.0.0.1 only. Only `up` in the foreground starts again what dies
+// (Supervise); behind --detach nobody does until the next `up` or `local restart`. It never signals a process that it cannot prove
+// to be one of this directory, and removes no file that is not its own.
 package devcluster
 
 import (
@@ -11,6 +17,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 )
 
 // Roles of processes, as `local ps` names them.
@@ -60,8 +68,8 @@ type process struct {
 
 // state is what state.json holds. Only the holder of the directory's lock writes it.
 type state struct {
-	Format int  `json:"format"`
-	Spec   Spec `json:"spec"`
+	Format int           `json:"format"`
+	Spec   shape.Cluster `json:"spec"`
 	// Flavor and Mysqld are what auto was resolved to.
 	Flavor string `json:"flavor"`
 	Mysqld string `json:"mysqld"`

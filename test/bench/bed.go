@@ -23,12 +23,13 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
 	"github.com/pelorusdb/pelorus/internal/devcluster"
+	"github.com/pelorusdb/pelorus/internal/devcluster/shape"
 	"github.com/pelorusdb/pelorus/internal/topo/credentials"
 )
 
 const (
-	flavorMySQL   = devcluster.FlavorMySQL
-	flavorMariaDB = devcluster.FlavorMariaDB
+	flavorMySQL   = shape.FlavorMySQL
+	flavorMariaDB = shape.FlavorMariaDB
 
 	targetDirect = "direct"
 	targetRouter = "router"

@@ -1,10 +1,8 @@
-// Package devcluster runs a whole cluster on this machine: etcd, control, gateways, an agent and a real server for every tablet,
-// each its own process, all of them described by one directory. `pelorus up`, `down` and `local` are its commands.
+// Package shape says what a local cluster consists of: flavor, cells, keyspaces with their shards and how many of each. It is the form of the
+// configuration file of `pelorus up`.
 //
-// It is for development, demonstrations and tests. It listens on 127.0.0.1 only. Only `up` in the foreground starts again what dies
-// (Supervise); behind --detach nobody does until the next `up` or `local restart`. It never signals a process that it cannot prove
-// to be one of this directory, and removes no file that is not its own.
-package devcluster
+// It reads and checks; it chooses no port and no program, and starts nothing.
+package shape
 
 import (
 	"bytes"
@@ -23,30 +21,26 @@ import (
 	"github.com/pelorusdb/pelorus/internal/topo"
 )
 
-// Flavors that a Spec may ask for.
+// Flavors that a Cluster may ask for.
 const (
 	FlavorAuto    = "auto"
 	FlavorMySQL   = "mysql"
 	FlavorMariaDB = "mariadb"
 )
 
-// Limits of one machine: more would only be a typing error.
+// Limits of one machine: more would only be a typing error. A file is a schema or a vschema.
 const (
-	maxGateways         = 16
-	maxControls         = 9
-	maxTabletsPerShard  = 20
-	maxTablets          = 200
-	maxConfigBytes      = 1 << 20
-	defaultReplicas     = 2
-	defaultGatewayPort  = 15306
-	defaultGatewayHTTP  = 15001
-	defaultControlPort  = 15000
-	defaultTopoPort     = 15379
-	defaultTopoPeerPort = 15380
+	maxGateways        = 16
+	maxControls        = 9
+	MaxTabletsPerShard = 20 // with the primary
+	maxTablets         = 200
+	maxConfigBytes     = 1 << 20
+	maxFileBytes       = 16 << 20
+	defaultReplicas    = 2
 )
 
-// Spec says what a cluster consists of. It is the form of the configuration file too.
-type Spec struct {
+// Cluster says what a cluster consists of. It is the form of the configuration file too.
+type Cluster struct {
 	// Flavor is auto, mysql or mariadb. auto takes the MySQL server that is installed, else the MariaDB server.
 	Flavor string `yaml:"flavor" json:"flavor"`
 	// Cells get the tablets of each shard in turn.
@@ -57,7 +51,7 @@ type Spec struct {
 	Keyspaces []Keyspace `yaml:"keyspaces" json:"keyspaces"`
 }
 
-// Keyspace is one keyspace of a Spec.
+// Keyspace is one keyspace of a Cluster.
 type Keyspace struct {
 	Name string `yaml:"name" json:"name"`
 	// Shards are key ranges such as "-80"; "-" or "0" alone is an unsharded keyspace.
@@ -80,35 +74,35 @@ func (k Keyspace) ReplicaCount() int {
 	return *k.Replicas
 }
 
-// DefaultSpec is what `up` makes without arguments.
-func DefaultSpec() Spec {
-	return Spec{
+// Default is what `up` makes without arguments.
+func Default() Cluster {
+	return Cluster{
 		Flavor: FlavorAuto, Cells: []string{"zone1"}, Gateways: 1, Controls: 1,
 		Keyspaces: []Keyspace{{Name: "commerce", Shards: []string{"-80", "80-"}}},
 	}
 }
 
-// LoadSpec reads a configuration file. What it leaves out is as in DefaultSpec; an unknown key is an error.
-func LoadSpec(path string) (Spec, error) {
+// Load reads a configuration file. What it leaves out is as in Default; an unknown key is an error.
+func Load(path string) (Cluster, error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return Spec{}, fmt.Errorf("read the cluster's configuration: %w", err)
+		return Cluster{}, fmt.Errorf("read the cluster's configuration: %w", err)
 	}
 	if st.Size() > maxConfigBytes {
-		return Spec{}, fmt.Errorf("%s has %d bytes: a configuration has at most %d", path, st.Size(), maxConfigBytes)
+		return Cluster{}, fmt.Errorf("%s has %d bytes: a configuration has at most %d", path, st.Size(), maxConfigBytes)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Spec{}, fmt.Errorf("read the cluster's configuration: %w", err)
+		return Cluster{}, fmt.Errorf("read the cluster's configuration: %w", err)
 	}
-	spec, err := ParseSpec(b)
+	spec, err := Parse(b)
 	if err != nil {
-		return Spec{}, fmt.Errorf("%s: %w", path, err)
+		return Cluster{}, fmt.Errorf("%s: %w", path, err)
 	}
 	// Absolute, because the state keeps them and the next command may run elsewhere.
 	base, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return Spec{}, fmt.Errorf("find the directory of %s: %w", path, err)
+		return Cluster{}, fmt.Errorf("find the directory of %s: %w", path, err)
 	}
 	for i := range spec.Keyspaces {
 		k := &spec.Keyspaces[i]
@@ -121,15 +115,15 @@ func LoadSpec(path string) (Spec, error) {
 	return spec, nil
 }
 
-// ParseSpec reads YAML and checks it.
-func ParseSpec(b []byte) (Spec, error) {
-	spec := DefaultSpec()
+// Parse reads YAML and checks it.
+func Parse(b []byte) (Cluster, error) {
+	spec := Default()
 	keyspaces := spec.Keyspaces
 	spec.Keyspaces = nil
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	if err := dec.Decode(&spec); err != nil {
-		return Spec{}, fmt.Errorf("not a configuration of a cluster: %w", err)
+		return Cluster{}, fmt.Errorf("not a configuration of a cluster: %w", err)
 	}
 	if len(spec.Keyspaces) == 0 {
 		spec.Keyspaces = keyspaces
@@ -137,31 +131,31 @@ func ParseSpec(b []byte) (Spec, error) {
 	return spec, spec.Validate()
 }
 
-// Validate says what is wrong with the spec.
-func (s *Spec) Validate() error {
-	if !slices.Contains([]string{FlavorAuto, FlavorMySQL, FlavorMariaDB}, s.Flavor) {
-		return fmt.Errorf("flavor %q is none of auto, mysql, mariadb", s.Flavor)
+// Validate says what is wrong with it.
+func (c *Cluster) Validate() error {
+	if !slices.Contains([]string{FlavorAuto, FlavorMySQL, FlavorMariaDB}, c.Flavor) {
+		return fmt.Errorf("flavor %q is none of auto, mysql, mariadb", c.Flavor)
 	}
-	if len(s.Cells) == 0 {
+	if len(c.Cells) == 0 {
 		return errors.New("no cell is named")
 	}
-	for i, c := range s.Cells {
-		if err := topo.ValidateCellName(c); err != nil {
+	for i, cell := range c.Cells {
+		if err := topo.ValidateCellName(cell); err != nil {
 			return err
 		}
-		if slices.Contains(s.Cells[:i], c) {
-			return fmt.Errorf("cell %s is named twice", c)
+		if slices.Contains(c.Cells[:i], cell) {
+			return fmt.Errorf("cell %s is named twice", cell)
 		}
 	}
-	if s.Gateways < 1 || s.Gateways > maxGateways {
-		return fmt.Errorf("%d gateways: choose 1 to %d", s.Gateways, maxGateways)
+	if c.Gateways < 1 || c.Gateways > maxGateways {
+		return fmt.Errorf("%d gateways: choose 1 to %d", c.Gateways, maxGateways)
 	}
-	if s.Controls < 1 || s.Controls > maxControls {
-		return fmt.Errorf("%d control nodes: choose 1 to %d", s.Controls, maxControls)
+	if c.Controls < 1 || c.Controls > maxControls {
+		return fmt.Errorf("%d control nodes: choose 1 to %d", c.Controls, maxControls)
 	}
 	tablets := 0
-	for i, k := range s.Keyspaces {
-		if slices.ContainsFunc(s.Keyspaces[:i], func(o Keyspace) bool { return o.Name == k.Name }) {
+	for i, k := range c.Keyspaces {
+		if slices.ContainsFunc(c.Keyspaces[:i], func(o Keyspace) bool { return o.Name == k.Name }) {
 			return fmt.Errorf("keyspace %s is described twice", k.Name)
 		}
 		if err := k.validate(); err != nil {
@@ -182,10 +176,10 @@ func (k Keyspace) validate() error {
 	if len(k.Shards) == 0 {
 		return fmt.Errorf("keyspace %s has no shards: name them, such as [\"-80\", \"80-\"], or [\"-\"] for one", k.Name)
 	}
-	if n := k.ReplicaCount() + k.Rdonly; k.ReplicaCount() < 0 || k.Rdonly < 0 || n >= maxTabletsPerShard {
-		return fmt.Errorf("keyspace %s: %d replicas and %d rdonly per shard: choose 0 to %d together", k.Name, k.ReplicaCount(), k.Rdonly, maxTabletsPerShard-1)
+	if n := k.ReplicaCount() + k.Rdonly; k.ReplicaCount() < 0 || k.Rdonly < 0 || n >= MaxTabletsPerShard {
+		return fmt.Errorf("keyspace %s: %d replicas and %d rdonly per shard: choose 0 to %d together", k.Name, k.ReplicaCount(), k.Rdonly, MaxTabletsPerShard-1)
 	}
-	if _, err := durability(k.Durability); err != nil {
+	if _, err := k.DurabilityValue(); err != nil {
 		return fmt.Errorf("keyspace %s: %w", k.Name, err)
 	}
 	return checkRanges(k.Name, k.Shards)
@@ -193,17 +187,17 @@ func (k Keyspace) validate() error {
 
 // CheckFiles says what is wrong with the schema and vschema files, as far as that can be seen without servers. They have to be
 // there for as long as they have not been applied.
-func (s *Spec) CheckFiles() error {
-	for _, k := range s.Keyspaces {
+func (c *Cluster) CheckFiles() error {
+	for _, k := range c.Keyspaces {
 		if k.Schema != "" {
-			if _, err := readText(k.Schema); err != nil {
+			if _, err := ReadFile(k.Schema); err != nil {
 				return fmt.Errorf("schema of keyspace %s: %w", k.Name, err)
 			}
 		}
 		if k.VSchema == "" {
 			continue
 		}
-		doc, err := readText(k.VSchema)
+		doc, err := ReadFile(k.VSchema)
 		if err != nil {
 			return fmt.Errorf("vschema of keyspace %s: %w", k.Name, err)
 		}
@@ -230,14 +224,27 @@ func checkRanges(keyspace string, shards []string) error {
 	return nil
 }
 
-// durability turns the word of the configuration into the record's value.
-func durability(word string) (topov1.Durability, error) {
-	if word == "" {
+// DurabilityValue is the record's value; unspecified if nothing was said.
+func (k Keyspace) DurabilityValue() (topov1.Durability, error) {
+	if k.Durability == "" {
 		return topov1.Durability_DURABILITY_UNSPECIFIED, nil
 	}
-	v, ok := topov1.Durability_value["DURABILITY_"+strings.ToUpper(word)]
+	v, ok := topov1.Durability_value["DURABILITY_"+strings.ToUpper(k.Durability)]
 	if !ok || v == 0 {
-		return 0, fmt.Errorf("durability %q is none of none, semi_sync, cross_cell", word)
+		return 0, fmt.Errorf("durability %q is none of none, semi_sync, cross_cell", k.Durability)
 	}
 	return topov1.Durability(v), nil
+}
+
+// ReadFile reads a schema or vschema.
+func ReadFile(path string) (string, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if st.Size() > maxFileBytes {
+		return "", fmt.Errorf("%s has %d bytes, more than %d", path, st.Size(), maxFileBytes)
+	}
+	b, err := os.ReadFile(path)
+	return string(b), err
 }
