@@ -33,8 +33,13 @@ type Config struct {
 	MaxPacket int
 	// MergeRows and MergeBytes bound what a statement over several shards may hold in memory.
 	MergeRows, MergeBytes int
+	// Memory is how many bytes the gateway aims to stay below; 0 takes half of the machine's. Half of it is for what large
+	// statements hold, all clients together; garbage is collected before the heap grows past the whole.
+	Memory int
 	// WaitPrimary is how long statements wait for a shard without primary.
 	WaitPrimary time.Duration
+	// HeldStatements and HeldBytes bound those that wait at the same time, and the bytes of their texts.
+	HeldStatements, HeldBytes int
 	// IdleTimeout ends a client that is silent for so long, as wait_timeout does; a session may SET another. 0: none.
 	IdleTimeout time.Duration
 	// QueryTimeout ends a statement that only reads and takes longer, with error 3024, as max_execution_time does. 0: none.
@@ -54,7 +59,7 @@ func DefaultConfig() Config {
 		Etcd: []string{"http://127.0.0.1:15379"}, Prefix: "/pelorus",
 		MaxConnections: 10_000, PoolSize: 300, PoolWait: 10 * time.Second, PoolIdle: time.Minute,
 		MaxPacket: 64 << 20, MergeRows: 1_000_000, MergeBytes: 256 << 20,
-		WaitPrimary: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 8 * time.Hour,
+		WaitPrimary: 10 * time.Second, HeldStatements: 5000, HeldBytes: 64 << 20, WriteTimeout: time.Minute, IdleTimeout: 8 * time.Hour,
 	}
 }
 
@@ -74,6 +79,9 @@ func (c *Config) Validate() error {
 		{"max-packet", c.MaxPacket, 64 << 10, 1 << 30},
 		{"merge-rows", c.MergeRows, 1, 1 << 30},
 		{"merge-bytes", c.MergeBytes, 1 << 20, 1 << 40},
+		{"held-statements", c.HeldStatements, 1, 100_000},
+		{"held-bytes", c.HeldBytes, 64 << 10, 1 << 40},
+		{"memory", c.memory(), max(leastMemory, packetsInMemory*c.MaxPacket), 1 << 50},
 	} {
 		if n.v < n.least || n.v > n.top {
 			return errcode.New(errcode.BadConfig, fmt.Sprintf("%s is %d, want %d to %d", n.name, n.v, n.least, n.top))

@@ -22,6 +22,7 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
+	"github.com/pelorusdb/pelorus/internal/gateway/budget"
 	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
@@ -55,12 +56,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
+	limitHeap(cfg.memory(), log)
 	g := newGateway(cfg, creds, topo.New(store).WithLogger(log), log)
 	return g.run(ctx)
 }
 
 func newGateway(cfg Config, creds credentials.Credentials, t *topo.Topo, log *slog.Logger) *gateway {
-	return &gateway{cfg: cfg, log: log, creds: creds, topo: t, reg: prometheus.NewRegistry(), accounts: accounts{known: make(chan struct{})}}
+	return &gateway{
+		cfg: cfg, log: log, creds: creds, topo: t, reg: prometheus.NewRegistry(), accounts: accounts{known: make(chan struct{})},
+		memory: budget.New(int64(cfg.memory()/2), memoryWait), queue: route.NewQueue(cfg.HeldStatements, cfg.HeldBytes), cut: newCut(),
+	}
 }
 
 type gateway struct {
@@ -72,6 +77,9 @@ type gateway struct {
 	targets  *target.Watcher
 	accounts accounts
 	shared   *session.Shared
+	memory   *budget.Budget // for large statements
+	queue    *route.Queue   // of statements that wait for a primary
+	cut      *prometheus.CounterVec
 	conns    atomic.Int64
 	ready    atomic.Bool
 }
@@ -100,6 +108,7 @@ func (g *gateway) run(ctx context.Context) error {
 	}
 	defer g.shared.Backend.Committer.Close()
 	wg.Go(func() { g.shared.Clients.Run(ctx, g.cfg.QueryTimeout) })
+	wg.Go(func() { g.relieve(ctx) })
 	g.ready.Store(true)
 	g.log.Info("gateway serves", "listen", lis.Addr().String(), "version", g.shared.Version)
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
@@ -154,7 +163,7 @@ func (g *gateway) prepare(ctx context.Context) error {
 		Backend: &backend.Config{
 			Targets: g.targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(g.log, txn.Hooks{}),
 			Merge: exec.Limits{MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes}, MaxRedoBytes: 24 << 20,
-			WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
+			Memory: g.memory, Queue: g.queue, WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
 		},
 		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
 		Clients: reg, Server: server,

@@ -28,7 +28,7 @@ func (g *gateway) serveHTTP() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for metrics: %w", err)
 	}
-	g.reg.MustRegister(collectors.NewGoCollector(), poolCollector{g})
+	g.reg.MustRegister(collectors.NewGoCollector(), poolCollector{g}, memoryCollector{g.memory, g.queue}, g.cut)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/budget"
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
@@ -29,8 +30,10 @@ type Config struct {
 	Targets      *target.Watcher
 	Sequences    *exec.Sequences
 	Committer    *txn.Committer
-	Merge        exec.Limits   // what a statement over several shards may hold
-	MaxRedoBytes int           // statements kept for the redo of one transaction
+	Merge        exec.Limits // what a statement over several shards may hold
+	MaxRedoBytes int         // statements kept for the redo of one transaction
+	Memory       *budget.Budget
+	Queue        *route.Queue  // of the statements that wait for a primary; nil: no bounds
 	WaitPrimary  time.Duration // how long a statement waits for a shard that has no primary
 	MariaDB      bool          // the family of the servers
 	Log          *slog.Logger
@@ -45,10 +48,12 @@ type Backend struct {
 	Mode     parse.Mode
 	Tx       Txn
 	Visible  func(keyspace string) bool // what the user may know of; nil: everything
+	Memory   budget.Account             // what the session holds of the gateway's memory
 
 	cfg   *Config
 	ctx   context.Context
 	kept  []*pool.Conn // by Keep, once for each call
+	taken atomic.Int64 // of Memory, until the command ends
 	pause atomic.Pointer[pause]
 
 	partMu sync.Mutex // guards Tx.parts while an executor works on several shards at once
@@ -69,7 +74,8 @@ type pause struct {
 
 // New makes the backend of a session. ctx bounds its life; id is any number that differs between sessions.
 func New(ctx context.Context, cfg *Config, id uint32, scope *route.Scope) *Backend {
-	b := &Backend{cfg: cfg, ctx: ctx, Route: route.Router{Targets: cfg.Targets, WaitPrimary: cfg.WaitPrimary, Spread: id, Scope: scope}}
+	b := &Backend{cfg: cfg, ctx: ctx, Route: route.Router{Targets: cfg.Targets, WaitPrimary: cfg.WaitPrimary, Spread: id, Scope: scope, Queue: cfg.Queue},
+		Memory: cfg.Memory.Account()}
 	b.renew()
 	return b
 }
@@ -79,11 +85,53 @@ func (b *Backend) renew() {
 	b.pause.Store(&pause{ctx, cancel})
 }
 
-// Begin is called before each command: a kill of the one before is forgotten.
-func (b *Backend) Begin() {
+// Begin is called before each command of some bytes: a kill of the one before is forgotten.
+func (b *Backend) Begin(bytes int) {
+	b.Route.Bytes = bytes
 	if b.pause.Load().ctx.Err() != nil && b.ctx.Err() == nil {
 		b.renew()
 	}
+}
+
+// End is called after each command: it gives back the memory that was claimed for it.
+func (b *Backend) End() {
+	if n := b.taken.Load(); n > 0 {
+		b.taken.Store(0)
+		b.Memory.Release(int(n))
+	}
+}
+
+// Claim takes n bytes of the gateway's memory until the command ends, and waits for them if need be.
+func (b *Backend) Claim(n int) error {
+	err := b.Memory.Claim(n)
+	if err == nil {
+		b.taken.Add(int64(n))
+	}
+	return err
+}
+
+// Grow is Claim without waiting, for needs that grow step by step.
+func (b *Backend) Grow(n int) error {
+	err := b.Memory.Grow(n)
+	if err == nil {
+		b.taken.Add(int64(n))
+	}
+	return err
+}
+
+// Uses says whether the running statement has a connection of the pool. Safe for any goroutine.
+func (b *Backend) Uses(p *pool.Pool) bool {
+	if c := b.cur.Load(); c != nil && c.Pool() == p {
+		return true
+	}
+	b.runMu.Lock()
+	defer b.runMu.Unlock()
+	for c := range b.running {
+		if c.Pool() == p {
+			return true
+		}
+	}
+	return false
 }
 
 // Waiting returns the context of what the running statement waits for, other than a server's answer: a place in a pool, a

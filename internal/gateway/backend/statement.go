@@ -140,7 +140,7 @@ func (r *Statement) alone(ctx, waiting context.Context, sh *target.Shard, ep *ta
 				ep = next
 				continue
 			}
-			return nil, b.Unserved(ep, err)
+			return nil, held.Or(b.Unserved(ep, err))
 		}
 		c.KillHard.Store(q.Write && b.cfg.MariaDB)
 		b.track(c, true)
@@ -166,7 +166,7 @@ func (r *Statement) alone(ctx, waiting context.Context, sh *target.Shard, ep *ta
 		}
 		next, ok := b.Route.Hold(waiting, &held, sh, ep)
 		if !ok {
-			return nil, errcode.Wrap(errcode.ServerLost, err, ep.Addr)
+			return nil, held.Or(errcode.Wrap(errcode.ServerLost, err, ep.Addr))
 		}
 		ep = next
 	}
@@ -397,7 +397,9 @@ func (r *Statement) MaySee(keyspace string) bool { return r.b.Visible == nil || 
 
 // Limits returns the session's limits.
 func (r *Statement) Limits() exec.Limits {
-	return r.b.cfg.Merge
+	l := r.b.cfg.Merge
+	l.Reserve = r.b.Grow
+	return l
 }
 
 // MariaDB says which family the servers are of.

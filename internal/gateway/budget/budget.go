@@ -57,13 +57,13 @@ func (b *Budget) Stats() Stats {
 	return s
 }
 
-// Account is what one session holds. Safe for concurrent use. The zero Account has no budget: it gets everything.
+// Account is what one session holds. Safe for concurrent use. The zero Account has no budget and gets everything.
 type Account struct {
 	b    *Budget
 	held int64 // guarded by the budget's lock
 }
 
-// Account opens one that holds nothing.
+// Account opens one that holds nothing. That of a nil Budget gets everything.
 func (b *Budget) Account() Account { return Account{b: b} }
 
 // Held returns the bytes that the account holds.

@@ -32,6 +32,8 @@ type Query struct {
 type Limits struct {
 	MaxRows  int // rows that are sorted, grouped or compared
 	MaxBytes int // bytes of such rows
+	// Reserve takes bytes of the gateway's memory until the statement ends; nil: there is always enough.
+	Reserve func(bytes int) error
 }
 
 // Session is what the executor needs of the client's session: its transaction, settings and connections.
@@ -254,7 +256,14 @@ func drain(st stream, sink Sink) (ok wire.OK, err error) {
 type held struct {
 	limits      Limits
 	rows, bytes int
+	reserved    int // of the bytes, by limits.Reserve
 }
+
+const (
+	// freeBytes may be held without reserving them; so much more is reserved at a time.
+	freeBytes   = 256 << 10
+	reserveStep = 1 << 20
+)
 
 // keep copies a row and counts it.
 func (h *held) keep(values [][]byte) ([][]byte, error) {
@@ -287,6 +296,13 @@ func (h *held) add(rows, bytes int) error {
 	}
 	if h.limits.MaxBytes > 0 && h.bytes > h.limits.MaxBytes {
 		return errcode.New(errcode.ByteLimit, h.limits.MaxBytes)
+	}
+	if lack := h.bytes - h.reserved; lack > freeBytes && h.limits.Reserve != nil {
+		step := max(lack, reserveStep)
+		if err := h.limits.Reserve(step); err != nil {
+			return err
+		}
+		h.reserved += step
 	}
 	return nil
 }

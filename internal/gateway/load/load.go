@@ -46,7 +46,13 @@ type Reader struct {
 	fields                 []Field
 	spans                  []span
 	buf                    []byte
+	allowed                int // bytes that a row may have without asking further
+	// Reserve is asked before a row takes more memory than any before it; nil: MaxRow is the only limit.
+	Reserve func(bytes int) error
 }
+
+// freeRow is how many bytes a row may have without asking.
+const freeRow = 256 << 10
 
 type span struct {
 	from, to int
@@ -58,7 +64,7 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	if f.FieldsTerminated == "" && f.FieldsEnclosed == "" {
 		return nil, ErrFixedWidth
 	}
-	r := &Reader{r: bufio.NewReaderSize(in, 64<<10), term: []byte(f.FieldsTerminated), line: []byte(f.LinesTerminated), start: []byte(f.LinesStarting)}
+	r := &Reader{r: bufio.NewReaderSize(in, 64<<10), term: []byte(f.FieldsTerminated), line: []byte(f.LinesTerminated), start: []byte(f.LinesStarting), allowed: freeRow}
 	if f.FieldsEnclosed != "" {
 		r.enclosed, r.hasEnclosed = f.FieldsEnclosed[0], true
 	}
@@ -84,8 +90,8 @@ func (r *Reader) Next() ([]Field, error) {
 			return nil, err
 		}
 		r.spans = append(r.spans, span{from, len(r.buf), null})
-		if len(r.buf)+len(r.spans) > MaxRow {
-			return nil, ErrRowTooLarge
+		if err := r.room(len(r.buf) + len(r.spans)); err != nil {
+			return nil, err
 		}
 		if last {
 			break
@@ -95,6 +101,23 @@ func (r *Reader) Next() ([]Field, error) {
 		r.fields = append(r.fields, Field{Data: r.buf[s.from:s.to], Null: s.null})
 	}
 	return r.fields, nil
+}
+
+// room says whether a row may have n bytes.
+func (r *Reader) room(n int) error {
+	if n <= r.allowed {
+		return nil
+	}
+	if n > MaxRow {
+		return ErrRowTooLarge
+	}
+	if r.Reserve != nil {
+		if err := r.Reserve(r.allowed); err != nil {
+			return err
+		}
+	}
+	r.allowed *= 2
+	return nil
 }
 
 // SkipLine passes over one line, as IGNORE n LINES does: quotes have no meaning in it.
@@ -154,8 +177,8 @@ func (r *Reader) field() (null, last bool, err error) {
 	quoted := r.hasEnclosed && r.at([]byte{r.enclosed})
 	sawN := false // \N came, whatever else
 	for {
-		if len(r.buf) > MaxRow {
-			return false, false, ErrRowTooLarge
+		if err := r.room(len(r.buf)); err != nil {
+			return false, false, err
 		}
 		if !quoted {
 			if r.at(r.line) {

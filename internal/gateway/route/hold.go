@@ -43,6 +43,15 @@ func ChangesPrimary(errno uint16) bool {
 type Holding struct {
 	until time.Time
 	first string // the address that refused it first
+	full  error  // there was no place for it in the queue
+}
+
+// Or returns the error for the client when Hold returned false after err: err itself, unless too many wait already.
+func (h *Holding) Or(err error) error {
+	if h.full != nil {
+		return h.full
+	}
+	return err
 }
 
 // RefusedWrite says whether a server's error is that it is read-only.
@@ -65,6 +74,11 @@ func (r *Router) Hold(ctx context.Context, h *Holding, sh *target.Shard, ep *tar
 	if !r.Scope.Primary() {
 		return nil, false
 	}
+	if !r.Queue.enter(r.Bytes) {
+		h.full = tooMany(sh)
+		return nil, false
+	}
+	defer r.Queue.leave(r.Bytes)
 	if h.until.IsZero() {
 		h.until, h.first = time.Now().Add(r.WaitPrimary), ep.Addr
 	}
@@ -119,6 +133,10 @@ func (r *Router) HoldPlan(ctx context.Context, until time.Time, err error) bool 
 			return false
 		}
 	}
+	if !r.Queue.enter(r.Bytes) {
+		return false
+	}
+	defer r.Queue.leave(r.Bytes)
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	timer := time.NewTimer(fencedStep)

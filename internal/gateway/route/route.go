@@ -99,6 +99,8 @@ type Router struct {
 	WaitPrimary time.Duration // how long a statement waits for a shard that has no primary, or whose primary takes no writes
 	Spread      uint32        // spreads sessions over replicas: any number that differs between them
 	Scope       *Scope
+	Queue       *Queue // who waits takes a place in it
+	Bytes       int    // the length of the running statement
 
 	scratch [64]byte // where Find makes keyspace ids
 }
@@ -234,6 +236,10 @@ func (r *Router) Endpoint(ctx context.Context, sh *target.Shard, write bool) (*t
 
 // Primary returns the primary that the shard has now. If there is none it waits for one, for a bounded time.
 func (r *Router) Primary(ctx context.Context, sh *target.Shard) (*target.Endpoint, error) {
+	if !r.Queue.enter(r.Bytes) {
+		return nil, tooMany(sh)
+	}
+	defer r.Queue.leave(r.Bytes)
 	ctx, cancel := context.WithTimeout(ctx, r.WaitPrimary)
 	defer cancel()
 	for {

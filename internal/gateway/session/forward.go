@@ -56,7 +56,7 @@ func (s *Session) alone(sh *target.Shard, ep *target.Endpoint, write bool, f fun
 		} else if next, ok := s.back.HoldUnreachable(s.back.Waiting(), &held, sh, ep, err); ok {
 			ep, err = next, nil
 		} else {
-			return s.fail(s.back.Unserved(ep, err))
+			return s.fail(held.Or(s.back.Unserved(ep, err)))
 		}
 		if ep == nil {
 			return err
@@ -70,7 +70,7 @@ func (s *Session) again(h *route.Holding, sh *target.Shard, ep *target.Endpoint,
 	if fenced, ok := errors.AsType[*fencedError](err); ok { // c was dealt with
 		next, ok := s.back.Route.Hold(s.back.Waiting(), h, sh, ep)
 		if !ok {
-			return nil, s.fail(fenced.my)
+			return nil, s.fail(h.Or(fenced.my))
 		}
 		return next, nil
 	}
@@ -88,16 +88,9 @@ func (s *Session) again(h *route.Holding, sh *target.Shard, ep *target.Endpoint,
 	}
 	next, ok := s.back.Route.Hold(s.back.Waiting(), h, sh, ep)
 	if !ok {
-		return nil, s.lostStatement(ep.Addr, lost, false)
+		return nil, s.fail(h.Or(errcode.Wrap(errcode.ServerLost, lost.Err, ep.Addr)))
 	}
 	return next, nil
-}
-
-func (s *Session) holdUnreachable(h *route.Holding, sh *target.Shard, ep *target.Endpoint, err error) (*target.Endpoint, bool) {
-	if !route.Unreachable(err) {
-		return nil, false
-	}
-	return s.back.Route.Hold(s.back.Waiting(), h, sh, ep)
 }
 
 // lostStatement answers a statement whose server went away. Of a write nobody can say whether it happened, so the
@@ -127,11 +120,7 @@ func (s *Session) send(c *pool.Conn, body, raw []byte) error {
 		s.head = [5]byte{byte(n), byte(n >> 8), byte(n >> 16), 0, wire.ComQuery}
 		err = w.WriteRaw2(s.head[:], body)
 	default:
-		w.SetSeq(0)
-		s.out = append(append(s.out[:0], wire.ComQuery), body...)
-		if err = w.WritePacket(s.out); err == nil {
-			err = w.Flush()
-		}
+		err = w.WriteCommand(wire.ComQuery, body)
 	}
 	if err != nil {
 		return &backend.Lost{Err: err}

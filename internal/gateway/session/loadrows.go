@@ -77,6 +77,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 	if err != nil {
 		return s.fail(errcode.New(errcode.Unsupported, err.Error()+" into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
 	}
+	rows.Reserve = s.back.Grow
 	l := &loader{s: s, st: st, rows: rows}
 	if err := l.prepare(); err != nil {
 		return s.fail(err)
@@ -246,6 +247,13 @@ func (l *loader) appendRow(dst []byte, fields []load.Field) []byte {
 func (l *loader) insert(sql []byte) (wire.OK, error) {
 	s := l.s
 	snap := s.sh.Targets.Current()
+	if len(sql) >= largeText {
+		n := parse.Weight(sql, s.back.Mode) + textCopies*len(sql)
+		if err := s.back.Memory.Claim(n); err != nil {
+			return wire.OK{}, err
+		}
+		defer s.back.Memory.Release(n)
+	}
 	_, slots, _ := parse.Fingerprint(sql, s.back.Mode, nil)
 	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {

@@ -31,7 +31,7 @@ type preparedStmt struct {
 	types   []wire.ParamType // of the last EXECUTE that sent them
 	long    [][]byte         // by COM_STMT_SEND_LONG_DATA since the last EXECUTE; nil without
 	longN   int              // bytes of long
-	badLong bool             // long data was too long
+	badLong error            // why long data was dropped
 	texts   []byte           // the parameters' text, for vindexes
 	cursor  *cursor          // open on a server; nil: none
 	// plan is what fast EXECUTEs go by, for the snapshot version it was made for. nil: the statement is executed as text.
@@ -83,6 +83,9 @@ func (s *Session) comPrepare(payload []byte) error {
 	}
 	if rewrite.NamesSidecar(sql, slots) {
 		return s.fail(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
+	}
+	if err := s.parsing(sql); err != nil {
+		return s.fail(err)
 	}
 	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
@@ -190,7 +193,7 @@ func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols
 		}
 		next, ok := s.back.Route.Hold(s.back.Waiting(), &held, sh, ep)
 		if !ok {
-			return nil, nil, errcode.Wrap(errcode.ServerLost, err, ep.Addr)
+			return nil, nil, held.Or(errcode.Wrap(errcode.ServerLost, err, ep.Addr))
 		}
 		ep = next
 	}
@@ -233,6 +236,12 @@ func closeHandle(c *pool.Conn, id uint32) error {
 
 // keepPrepared stores the statement and sends COM_STMT_PREPARE's answer.
 func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) error {
+	if err := s.keep(&s.texts, len(st.sql)); err != nil {
+		if st.text != nil {
+			s.sh.Stmts.drop(st.text)
+		}
+		return s.fail(err)
+	}
 	s.nextStmt++
 	st.id = s.nextStmt
 	if s.prepared == nil {
@@ -275,6 +284,8 @@ func (s *Session) comClose(payload []byte) {
 
 func (s *Session) dropPrepared(st *preparedStmt) {
 	s.closeCursor(st)
+	s.dropLong(st)
+	s.forget(&s.texts, len(st.sql))
 	if st.text != nil {
 		s.sh.Stmts.drop(st.text)
 	}
@@ -292,7 +303,7 @@ func (s *Session) comStmtReset(payload []byte) error {
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
-	st.dropLong()
+	s.dropLong(st)
 	s.closeCursor(st)
 	return s.to.OK(wire.OK{}, false)
 }
@@ -304,10 +315,20 @@ func (s *Session) comLongData(payload []byte) {
 	if err != nil || st == nil || int(d.Param) >= st.params {
 		return
 	}
-	if st.longN += len(d.Data); st.longN > s.sh.Limits.MaxPacket {
-		st.badLong = true // EXECUTE says so
+	if st.badLong != nil {
 		return
 	}
+	if st.longN+len(d.Data) > s.sh.Limits.MaxPacket {
+		err = errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket)
+	} else {
+		err = s.keep(&s.long, len(d.Data))
+	}
+	if err != nil {
+		s.dropLong(st)
+		st.badLong = err // EXECUTE says so
+		return
+	}
+	st.longN += len(d.Data)
 	if st.long == nil {
 		st.long = make([][]byte, st.params)
 	}
@@ -317,8 +338,6 @@ func (s *Session) comLongData(payload []byte) {
 	st.long[d.Param] = append(st.long[d.Param], d.Data...)
 }
 
-func (st *preparedStmt) dropLong() { st.long, st.longN, st.badLong = nil, 0, false }
-
 // comExecute runs a prepared statement. A cursor is opened, if the client asks for one, when one server has all the rows;
 // otherwise the rows follow at once, which clients accept.
 func (s *Session) comExecute(payload []byte) error {
@@ -326,14 +345,14 @@ func (s *Session) comExecute(payload []byte) error {
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
-	defer st.dropLong()
+	defer s.dropLong(st)
 	s.closeCursor(st)
 	// The statement means the keyspace in which it was prepared.
 	now := s.back.Route.Scope
 	s.back.Route.Scope = st.scope
 	defer func() { s.back.Route.Scope = now }()
-	if st.badLong {
-		return s.fail(errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket))
+	if st.badLong != nil {
+		return s.fail(st.badLong)
 	}
 	ex := &s.ex
 	if err := ex.Parse(payload, st.params, st.types, st.long, s.to.Caps); err != nil {

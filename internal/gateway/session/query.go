@@ -133,6 +133,9 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 	if rewrite.NamesSidecar(sql, slots) {
 		return s.failMore(errcode.New(errcode.ForbiddenObject, rewrite.Sidecar))
 	}
+	if err := s.parsing(sql); err != nil {
+		return s.failMore(err)
+	}
 	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
 		return s.unparsed(snap, sql, raw, slots, err, more)
@@ -223,6 +226,9 @@ func (s *Session) env(snap *target.Snapshot) plan.Env {
 
 // execute runs a plan through the executor and encodes its rows for the client.
 func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots []parse.Slot, more bool) error {
+	if err := s.copying(sql); err != nil {
+		return s.failMore(err)
+	}
 	out := s.to.Rows(s.binary)
 	r := s.back.Statement(snap)
 	alone := !s.back.Tx.Active()

@@ -93,6 +93,9 @@ type Session struct {
 	opening  *cursor           // what the execution under way may open
 	fetching bool              // rows of a cursor are under way
 	sqlPrep  map[string]string // SQL-level PREPARE: name to text
+	texts    hoard             // of prepared statements
+	long     hoard             // data of prepared statements, sent ahead
+	idleWith atomic.Int64      // since when the client has left long data of some size alone, in Unix nanoseconds; 0: it has not
 
 	lastInsertID uint64
 	rowCount     int64
@@ -144,6 +147,7 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 	s.to = reply.Client{Conn: wc2, Caps: login.Caps, Status: s.status, Gone: s.back.Abandon}
 	s.me = sh.Clients.Add(id, s)
 	defer s.close()
+	s.to.Conn.SetMeter(&s.back.Memory)
 	stop := context.AfterFunc(ctx, func() { s.Kill(false) })
 	defer stop()
 	if err := s.begin(login); err != nil {
@@ -210,6 +214,8 @@ func (s *Session) close() {
 	s.closePrepared()
 	s.sh.Clients.Remove(s.me)
 	_ = s.to.Conn.Close()
+	s.to.Conn.SetMeter(nil)
+	s.back.Memory.Close()
 }
 
 // Kill ends the session's running statement, and the session itself unless queryOnly. Safe from any goroutine.
@@ -229,8 +235,19 @@ func (s *Session) TimeOut(limit time.Duration) { s.back.Kill(errcode.New(errcode
 // loop reads commands until the client quits.
 func (s *Session) loop() error {
 	for {
+		if s.long.held > 0 {
+			s.idleWith.Store(time.Now().UnixNano())
+		}
 		payload, raw, err := s.to.Conn.ReadCommand()
+		if s.long.held > 0 {
+			s.idleWith.Store(0)
+		}
 		if err != nil {
+			if r, ok := errors.AsType[*wire.RefusedError](err); ok {
+				if err = s.tooBigNow(r); err == nil {
+					continue
+				}
+			}
 			return s.badInput(err)
 		}
 		if len(payload) == 0 {
@@ -239,7 +256,7 @@ func (s *Session) loop() error {
 		if s.killed.Load() {
 			return errQuit // the client had sent more than one command
 		}
-		s.back.Begin()
+		s.back.Begin(len(payload))
 		if payload[0] == wire.ComQuery {
 			err = s.comQuery(payload, raw)
 		} else {
@@ -247,6 +264,7 @@ func (s *Session) loop() error {
 			err = s.command(payload)
 		}
 		s.me.End()
+		s.back.End()
 		if err != nil {
 			return err
 		}

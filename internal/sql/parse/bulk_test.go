@@ -99,3 +99,21 @@ func TestLargeStatementsAreSmall(t *testing.T) {
 		}
 	}
 }
+
+func TestWeight(t *testing.T) {
+	many := strings.Repeat(", (1, 'y')", 100_000)
+	for _, c := range []struct {
+		name, src   string
+		least, most int
+	}{
+		{"short", "SELECT a FROM t WHERE b = 1", 8 * treeBytes, 10 * treeBytes},
+		{"one literal", "SELECT '" + strings.Repeat("x", 1<<20) + "'", treeBytes, 5 * treeBytes},
+		{"many rows", "INSERT INTO t VALUES (1, 'y')" + many, treeBytes, 20 * treeBytes},
+		{"rows that are not plain", "INSERT INTO t VALUES (1 + 1, 'y')" + many, 500_000 * treeBytes, 700_000 * treeBytes},
+		{"a list", "SELECT 1 FROM t WHERE a IN (1" + strings.Repeat(",1", 200_000) + ")", 400_000 * treeBytes, 401_000 * treeBytes},
+	} {
+		if got := Weight([]byte(c.src), Mode{}); got < c.least || got > c.most {
+			t.Errorf("%s: %d bytes, want %d to %d", c.name, got, c.least, c.most)
+		}
+	}
+}
