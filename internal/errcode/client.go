@@ -26,7 +26,6 @@ const (
 	WriteTimeout        Code = 1422
 	BadCharset          Code = 1423 // name
 	NoOpenCursor        Code = 1424 // id
-	ClientStalled       Code = 1425 // duration, what
 )
 
 func clientRows() []Info {
@@ -127,9 +126,5 @@ func clientRows() []Info {
 			Text: "the statement (%d) has no open cursor", Args: []string{"id"},
 			Cause: "COM_STMT_FETCH for a statement that was not executed with a cursor, or whose cursor has given all its rows. The gateway opens no cursor for a statement that more than one server answers.",
 			Cure:  "Read the rows that came with the answer to the execution; execute again for others."},
-		{Code: ClientStalled, Errno: 1161, State: "08S01", RPC: DeadlineExceeded, Closes: true,
-			Text: "the client has not done its part for %v while others waited for %s", Args: []string{"duration", "a connection or memory"},
-			Cause: "The client does not read its results, or does not finish sending a large command, and what it holds meanwhile had run out for others.",
-			Cure:  "Read results as they come and send commands in one go; look in the client for what keeps it from doing so."},
 	}
 }

@@ -10,6 +10,7 @@ const (
 	MemoryLimit    Code = 1506 // bytes
 	WriteRowLimit  Code = 1507 // rows, limit
 	DepthLimit     Code = 1508 // depth
+	ClientStalled  Code = 1509 // duration, what
 )
 
 func limitRows() []Info {
@@ -46,5 +47,9 @@ func limitRows() []Info {
 			Text: "the statement is nested more than %d deep", Args: []string{"limit"},
 			Cause: "Parentheses, subqueries or expressions are nested too deeply to be read safely.",
 			Cure:  "Write the statement flatter."},
+		{Code: ClientStalled, Errno: 1161, State: "08S01", RPC: DeadlineExceeded, Closes: true,
+			Text: "the client has not done its part for %v while others waited for %s", Args: []string{"duration", "a connection or memory"},
+			Cause: "The client does not read its results, or does not finish sending a large command, and what it holds meanwhile had run out for others.",
+			Cure:  "Read results as they come and send commands in one go; look in the client for what keeps it from doing so."},
 	}
 }
