@@ -33,7 +33,12 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-func wholeBank(t *testing.T, family string) {
+// customers is how many accounts the bank of a whole cluster has, with 1000 each.
+const customers = 40
+
+// bankCluster starts a cluster with a bank in it.
+func bankCluster(t *testing.T, family string, gateways, replicas int) *cluster.Cluster {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"vschema.json": bankVSchema, "schema.sql": bankSchema} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -41,22 +46,26 @@ func wholeBank(t *testing.T, family string) {
 		}
 	}
 	c := cluster.Start(t, cluster.Options{Family: family, Config: fmt.Sprintf(`
+gateways: %d
 keyspaces:
   - name: bank
     shards: ["-80", "80-"]
-    replicas: 0
+    replicas: %d
     schema: %s/schema.sql
     vschema: %s/vschema.json
-`, dir, dir)})
+`, gateways, replicas, dir, dir)})
 	db := c.DB("bank")
-	const customers = 40
 	for i := range customers {
 		if _, err := db.Exec("INSERT INTO account VALUES (?, 1000)", i); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), bankTime)
-	defer cancel()
+	return c
+}
+
+// trade lets clients pay one another until ctx ends, each through one of the gateways, and returns what they were told once
+// traded is called.
+func trade(ctx context.Context, gateways ...*sql.DB) (traded func() [][]promise) {
 	var wg sync.WaitGroup
 	promises := make([][]promise, clients)
 	for i := range clients {
@@ -64,7 +73,7 @@ keyspaces:
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := fmt.Sprintf("%d-%d", i, n)
-				err := pay(db, id, rng.IntN(customers), rng.IntN(customers), 1+rng.IntN(50))
+				err := pay(gateways[i%len(gateways)], id, rng.IntN(customers), rng.IntN(customers), 1+rng.IntN(50))
 				promises[i] = append(promises[i], promise{id, err})
 				if err != nil {
 					wait(ctx, 50*time.Millisecond)
@@ -72,6 +81,31 @@ keyspaces:
 			}
 		})
 	}
+	return func() [][]promise { wg.Wait(); return promises }
+}
+
+// unfinished waits until no shard has anything left to finish, which must be so within the time for recovery.
+func unfinished(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	began := time.Now()
+	c.WaitFor("nothing undecided", func() error {
+		for _, shard := range []string{"bank/-80", "bank/80-"} {
+			if out, err := c.Try("transaction", "list", shard); err != nil || strings.Count(out, "\n") != 1 {
+				return fmt.Errorf("%s: %w: %s", shard, errors.Join(err, errors.New("unfinished transactions")), out)
+			}
+		}
+		return nil
+	})
+	if took := time.Since(began); took > recovery {
+		t.Errorf("recovery took %v", took)
+	}
+}
+
+func wholeBank(t *testing.T, family string) {
+	c := bankCluster(t, family, 1, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), bankTime)
+	defer cancel()
+	traded := trade(ctx, c.DB("bank"))
 	rng := rand.New(rand.NewPCG(2, 2))
 	for wait(ctx, time.Second) {
 		if rng.IntN(2) == 0 {
@@ -81,28 +115,10 @@ keyspaces:
 			c.Kill(pick(c, devcluster.RoleMysqld, rng))
 		}
 	}
-	wg.Wait()
+	promises := traded()
 	c.Up()
-	began := time.Now()
-	c.WaitFor("nothing undecided", func() error {
-		for _, p := range c.Processes() {
-			if p.Role != devcluster.RoleTablet {
-				continue
-			}
-			out, err := c.Try("tablet", "status", p.Tablet, "--json")
-			if err != nil || !strings.Contains(strings.Join(strings.Fields(out), ""), `"undecided":0`) {
-				return fmt.Errorf("%s: %w: %s", p.Tablet, errors.Join(err, errors.New("undecided transactions")), out)
-			}
-		}
-		return nil
-	})
-	if took := time.Since(began); took > recovery {
-		t.Errorf("recovery took %v", took)
-	}
+	unfinished(t, c)
 	audit(t, c.DB("bank"), promises, customers*1000)
-	if out := c.Pelorus("transaction", "list", "bank/-80"); strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "TRANSACTION") {
-		t.Errorf("unfinished transactions: %s", out)
-	}
 	for _, verb := range []string{"show", "retry", "discard"} {
 		if _, err := c.Try("transaction", verb, "bank/-80", "none"); err == nil || !strings.Contains(err.Error(), "no record of this transaction") {
 			t.Errorf("%s of a transaction that is not there: %v", verb, err)
