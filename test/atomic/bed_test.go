@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/pelorusdb/pelorus/internal/agent/dba"
 	"github.com/pelorusdb/pelorus/internal/agent/mysqld"
 	"github.com/pelorusdb/pelorus/internal/agent/resolve"
@@ -36,6 +38,7 @@ type node struct {
 	fl       *flavor.Flavor
 	db       *dba.DB
 	resolver *resolve.Resolver
+	metrics  *prometheus.Registry
 	cut      context.CancelFunc
 	done     chan struct{}
 }
@@ -114,8 +117,9 @@ func (n *node) setUp() {
 // attend starts the resolver of an open server.
 func (n *node) attend(b *bed) {
 	log := slog.New(slog.NewTextHandler(logWriter{n.t}, &slog.HandlerOptions{Level: slog.LevelInfo})).With("on", n.name)
+	n.metrics = prometheus.NewRegistry()
 	n.resolver = resolve.New(resolve.Config{
-		Network: "unix", Addr: n.srv.Socket, App: app, Admin: credentials.Login{User: "root"}, Shards: b, Log: log, Times: quick(),
+		Network: "unix", Addr: n.srv.Socket, App: app, Admin: credentials.Login{User: "root"}, Shards: b, Log: log, Times: quick(), Registerer: n.metrics,
 	})
 	n.resolver.Start()
 	ctx, cancel := context.WithCancel(context.Background())

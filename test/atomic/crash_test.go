@@ -29,6 +29,7 @@ func TestCrashes(t *testing.T) {
 			t.Run("held", func(t *testing.T) { b.with(t).coordinatorAway() })
 			t.Run("lost", func(t *testing.T) { b.with(t).replayFails() })
 			t.Run("discarded", func(t *testing.T) { b.with(t).discarded() })
+			t.Run("changed", func(t *testing.T) { b.with(t).changedRows() })
 			t.Run("in use", func(t *testing.T) { b.with(t).inUse() })
 			b.balanced()
 		})
@@ -284,6 +285,47 @@ func (b *bed) discarded() {
 	if !b.outcome("discarded") {
 		b.t.Error("the statements of the record are not the whole transaction")
 	}
+}
+
+// changedRows lets somebody change a row between the loss of a decided transaction's connection and its replay, which meets
+// other rows then: it is committed, and told of.
+func (b *bed) changedRows() {
+	participant := b.nodes[1]
+	participant.resolver.Stop()
+	b.killedGateway(transfer{ID: "changed", From: 1, To: 1, Amount: 2}, "decided")
+	b.until("the transaction's rows are free", recovery, func() bool {
+		v, err := participant.get("SELECT COUNT(*) FROM information_schema.innodb_trx")
+		return err == nil && v == "0"
+	})
+	if got := participant.counter("pelorus_redo_changed_rows_total"); got != 0 {
+		b.t.Errorf("%v transactions have met changed rows before", got)
+	}
+	participant.exec("UPDATE bank.account SET id = 100 WHERE id = 1")
+	participant.resolver.Start()
+	b.settled()
+	if !b.outcome("changed") {
+		b.t.Error("the transaction is not committed everywhere")
+	}
+	if got := participant.counter("pelorus_redo_changed_rows_total"); got != 1 {
+		b.t.Errorf("%v transactions are said to have met changed rows, want 1", got)
+	}
+	participant.exec("UPDATE bank.account SET id = 1, balance = balance + 2 WHERE id = 100")
+}
+
+// counter is the value of a metric of the node's resolver.
+func (n *node) counter(name string) float64 {
+	n.t.Helper()
+	families, err := n.metrics.Gather()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	n.t.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 // inUse holds that a transaction which a gateway is committing can't be discarded.
