@@ -157,6 +157,8 @@ func begin(t *testing.T, dir string, args ...string) *start {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	// Of no effect on one that the test has waited for; the cluster is for the test's other cleanup.
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
 	s.lines = bufio.NewScanner(out)
 	return s
 }
@@ -268,6 +270,11 @@ func poll(t *testing.T, what string, cond func() bool) {
 // TestSupervised kills roles below an `up` in the foreground, which starts them again; `down` of another terminal ends it all.
 func TestSupervised(t *testing.T) {
 	dir := servers.TempDir(t)
+	t.Cleanup(func() { // for a failure's sake
+		if out, err := exec.Command(cluster.Binary(t), "down", "--dir", dir).CombinedOutput(); err != nil {
+			t.Errorf("down: %v\n%s", err, out)
+		}
+	})
 	s := begin(t, dir, append([]string{"--flavor", servers.MariaDB, "--gateway-port", "0", "--control-port", "0"}, smallest...)...)
 	if !s.await("Ctrl-C") {
 		t.Fatal(s.text.String())
