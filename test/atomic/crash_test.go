@@ -26,6 +26,7 @@ func TestCrashes(t *testing.T) {
 			t.Run("frozen", func(t *testing.T) { b.with(t).gatewayFreezes() })
 			t.Run("connection", func(t *testing.T) { b.with(t).connectionDies() })
 			t.Run("server", func(t *testing.T) { b.with(t).serverDies() })
+			t.Run("all", func(t *testing.T) { b.with(t).everybodyDies() })
 			t.Run("held", func(t *testing.T) { b.with(t).coordinatorAway() })
 			t.Run("lost", func(t *testing.T) { b.with(t).replayFails() })
 			t.Run("discarded", func(t *testing.T) { b.with(t).discarded() })
@@ -166,6 +167,26 @@ func (b *bed) serverDies() {
 				b.t.Errorf("%s: recovery took %v", id, took)
 			}
 			b.agree(id, err)
+		}
+	}
+}
+
+// everybodyDies kills the gateway at each step and both servers after it, and the participant once more while it recovers.
+func (b *bed) everybodyDies() {
+	for i, step := range txn.Steps() {
+		id := "all-" + step
+		b.killedGateway(transfer{ID: id, From: i, To: i, Amount: 9}, step)
+		b.each(3, (*node).kill)
+		begin := time.Now()
+		b.nodes[1].restart() // it finds its record, and nobody to ask
+		b.nodes[1].kill()
+		b.each(3, (*node).restart)
+		b.settled()
+		if took := time.Since(begin); took > recovery {
+			b.t.Errorf("%s: recovery took %v", id, took)
+		}
+		if got := b.outcome(id); got != decidedAt(step) {
+			b.t.Errorf("everybody died at %s: committed %v", step, got)
 		}
 	}
 }
