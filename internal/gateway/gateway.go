@@ -27,6 +27,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/session"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
@@ -165,7 +166,7 @@ func (g *gateway) prepare(ctx context.Context) error {
 			Merge: exec.Limits{MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes}, MaxRedoBytes: 24 << 20,
 			Memory: g.memory, Queue: g.queue, WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
 		},
-		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: session.NewStatementTable(),
+		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: prepared.NewTable(),
 		Clients: reg, Server: server,
 		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{

@@ -195,6 +195,29 @@ func (r *Router) AnyShard(snap *target.Snapshot) (*target.Shard, error) {
 	return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
 }
 
+// AnyWith returns some shard that has the tables of a plan: for what every one of them knows.
+func (r *Router) AnyWith(snap *target.Snapshot, p *plan.Plan) (*target.Shard, error) {
+	name := r.Scope.Keyspace
+	if p.Fast != nil {
+		name = p.Fast.Keyspace
+	} else if len(p.Tables) > 0 {
+		name, _, _ = strings.Cut(p.Tables[0], ".")
+	}
+	ks := snap.Keyspaces[name]
+	if ks == nil {
+		for _, n := range snap.Names() {
+			if k := snap.Keyspaces[n]; len(k.Shards) > 0 {
+				ks = k
+				break
+			}
+		}
+	}
+	if ks == nil || len(ks.Shards) == 0 {
+		return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
+	}
+	return ks.Shards[0], nil
+}
+
 // LockHome returns the shard whose primary has the named locks (GET_LOCK) of all sessions: the first shard of the first
 // unsharded keyspace by name, or of the first keyspace if all are sharded. All gateways choose the same one.
 func LockHome(snap *target.Snapshot) (*target.Shard, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
@@ -19,7 +20,7 @@ const maxCursors = 8
 // connection's other users of the same text must not execute it. The session keeps the connection for as long as the
 // cursor is open, inside its transaction or beyond it.
 type cursor struct {
-	stmt *preparedStmt
+	stmt *prepared.Statement
 	conn *pool.Conn
 	id   uint32 // the server's id of the statement
 }
@@ -29,15 +30,10 @@ func (s *Session) wantsCursor(p *plan.Plan, ex *wire.Execute) bool {
 	return ex.Flags&wire.CursorReadOnly != 0 && p.Class == plan.Read && len(s.cursors) < maxCursors
 }
 
-// prepareCursor makes the handle of a cursor that the execution to come may open.
-func (s *Session) prepareCursor(c *pool.Conn, st *preparedStmt) (uint32, error) {
-	id, err := s.handle(c, st)
-	if err != nil {
-		return 0, err
-	}
-	c.Forget(st.text) // for others
+// prepareCursor takes a handle from the connection's others, for the cursor that the execution to come may open.
+func (s *Session) prepareCursor(c *pool.Conn, st *prepared.Statement, id uint32) {
+	c.Forget(st.Text)
 	s.opening = &cursor{stmt: st, conn: c, id: id}
-	return id, nil
 }
 
 // opened keeps the cursor if the execution that was just answered has opened one, and says so.
@@ -51,7 +47,6 @@ func (s *Session) opened() bool {
 		s.returnHandle(cu)
 		return false
 	}
-	cu.stmt.cursor = cu
 	s.cursors = append(s.cursors, cu)
 	s.back.Keep(cu.conn)
 	return true
@@ -60,10 +55,10 @@ func (s *Session) opened() bool {
 // returnHandle lets others use the handle of a cursor that is not open.
 func (s *Session) returnHandle(cu *cursor) {
 	var err error
-	if _, again := cu.conn.Handle(cu.stmt.text); again {
-		err = closeHandle(cu.conn, cu.id)
+	if _, again := cu.conn.Handle(cu.stmt.Text); again {
+		err = backend.CloseHandle(cu.conn, cu.id)
 	} else {
-		err = s.keepHandle(cu.conn, cu.stmt.text, cu.id)
+		err = s.back.KeepHandle(cu.conn, cu.stmt.Text, cu.id)
 	}
 	if err != nil {
 		_ = cu.conn.Close() // whoever has it next finds it broken
@@ -80,9 +75,9 @@ func (s *Session) comFetch(payload []byte) error {
 	if st == nil {
 		return s.unknownStmt(payload)
 	}
-	cu := st.cursor
+	cu := s.cursorOf(st)
 	if cu == nil {
-		return s.fail(errcode.New(errcode.NoOpenCursor, st.id))
+		return s.fail(errcode.New(errcode.NoOpenCursor, st.ID))
 	}
 	if err := s.fetch(cu, rows); err != nil {
 		lost, ok := errors.AsType[*backend.Lost](err)
@@ -134,20 +129,27 @@ func (s *Session) cursorLost(cu *cursor, lost *backend.Lost) error {
 	return s.fail(errcode.Wrap(errcode.ServerLost, lost.Err, addr))
 }
 
+// cursorOf returns the statement's cursor, nil if it has none open.
+func (s *Session) cursorOf(st *prepared.Statement) *cursor {
+	if i := slices.IndexFunc(s.cursors, func(cu *cursor) bool { return cu.stmt == st }); i >= 0 {
+		return s.cursors[i]
+	}
+	return nil
+}
+
 // closeCursor closes the statement's cursor, if it has one open.
-func (s *Session) closeCursor(st *preparedStmt) {
-	cu := st.cursor
+func (s *Session) closeCursor(st *prepared.Statement) {
+	cu := s.cursorOf(st)
 	if cu == nil {
 		return
 	}
 	s.forgetCursor(cu)
-	if err := closeHandle(cu.conn, cu.id); err != nil {
+	if err := backend.CloseHandle(cu.conn, cu.id); err != nil {
 		_ = cu.conn.Close() // whoever has it next finds it broken
 	}
 	s.back.Leave(cu.conn)
 }
 
 func (s *Session) forgetCursor(cu *cursor) {
-	cu.stmt.cursor = nil
 	s.cursors = slices.DeleteFunc(s.cursors, func(o *cursor) bool { return o == cu })
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/exec"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
@@ -209,7 +210,7 @@ func fakeGateway(t testing.TB) string {
 	}
 	reg, plans := clients.New(), plancache.New()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: NewStatementTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: prepared.NewTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
 		Backend: &backend.Config{
 			Targets: targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Merge: exec.Limits{MaxRows: 1000, MaxBytes: 1 << 20},
 			MaxRedoBytes: 1 << 20, WaitPrimary: waitLimit, Log: log,

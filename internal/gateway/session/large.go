@@ -8,6 +8,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
@@ -74,11 +75,10 @@ func (s *Session) keep(h *hoard, n int) error {
 func (s *Session) forget(h *hoard, n int) { _ = s.keep(h, -n) } // fewer bytes are never refused
 
 // dropLong forgets the long data of a prepared statement.
-func (s *Session) dropLong(st *preparedStmt) {
-	if st.longN > 0 {
-		s.forget(&s.long, st.longN)
+func (s *Session) dropLong(st *prepared.Statement) {
+	if n := st.DropLong(); n > 0 {
+		s.forget(&s.long, n)
 	}
-	st.long, st.longN, st.badLong = nil, 0, nil
 }
 
 // stalled says for how long the client has kept what the session holds from others: it does not take its rows, is slow

@@ -3,12 +3,12 @@ package session
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
@@ -16,59 +16,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
-	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
-
-// preparedStmt is a prepared statement of one session.
-type preparedStmt struct {
-	id      uint32
-	text    *pool.Statement
-	sql     []byte
-	slots   []parse.Slot
-	scope   *route.Scope
-	mode    parse.Mode
-	params  int
-	types   []wire.ParamType // of the last EXECUTE that sent them
-	long    [][]byte         // by COM_STMT_SEND_LONG_DATA since the last EXECUTE; nil without
-	longN   int              // bytes of long
-	badLong error            // why long data was dropped
-	texts   []byte           // the parameters' text, for vindexes
-	cursor  *cursor          // open on a server; nil: none
-	// plan is what fast EXECUTEs go by, for the snapshot version it was made for. nil: the statement is executed as text.
-	plan    *plan.Plan
-	version uint64
-	values  []vindex.Value
-}
-
-// StatementTable shares the texts of prepared statements between sessions, so that a server's connection prepares
-// each once. Safe for concurrent use.
-type StatementTable struct {
-	mu sync.Mutex
-	m  map[string]*pool.Statement
-}
-
-// NewStatementTable makes an empty table.
-func NewStatementTable() *StatementTable { return &StatementTable{m: map[string]*pool.Statement{}} }
-
-func (t *StatementTable) retain(sql string) *pool.Statement {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.m[sql]
-	if s == nil {
-		s = &pool.Statement{SQL: sql}
-		t.m[sql] = s
-	}
-	s.Retain()
-	return s
-}
-
-func (t *StatementTable) drop(s *pool.Statement) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s.Drop() {
-		delete(t.m, s.SQL)
-	}
-}
 
 // comPrepare prepares a statement: a server says what its parameters and columns are, the gateway gives the id.
 func (s *Session) comPrepare(payload []byte) error {
@@ -91,12 +39,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err != nil {
 		return s.fail(errcode.New(errcode.SyntaxError, err.Error()))
 	}
-	st := &preparedStmt{sql: sql, slots: slots, scope: s.back.Route.Scope, mode: s.back.Mode}
-	for _, sl := range slots {
-		if sl.Kind == parse.SlotParam {
-			st.params++
-		}
-	}
+	st := prepared.New(sql, slots, s.back.Route.Scope, s.back.Mode)
 	if s.isOwn(stmt) {
 		return s.keepPrepared(st, nil, nil)
 	}
@@ -116,148 +59,48 @@ func (s *Session) comPrepare(payload []byte) error {
 		return s.fail(err)
 	}
 	if u.SQL == nil && !pins(u, p) && p.Fast != nil && p.Fast.Rewrite == nil && p.Class != plan.DDL {
-		st.plan, st.version = p, snap.Version
+		st.Plan, st.Version = p, snap.Version
 	}
 	if p.Class == plan.DDL {
 		return s.keepPrepared(st, nil, nil)
 	}
-	sh, err := s.prepareShard(snap, p)
+	sh, err := s.back.Route.AnyWith(snap, p)
 	if err != nil {
 		return s.fail(err)
 	}
-	st.text = s.sh.Stmts.retain(string(text))
-	params, cols, err := s.describe(sh, st.text)
+	st.Text = s.sh.Stmts.Retain(string(text))
+	params, cols, err := s.back.Describe(sh, st.Text)
 	if err != nil {
-		s.sh.Stmts.drop(st.text)
+		s.sh.Stmts.Drop(st.Text)
 		return s.fail(err)
 	}
 	return s.keepPrepared(st, params, cols)
 }
 
-// prepareShard chooses the shard that describes a statement: any that has its tables.
-func (s *Session) prepareShard(snap *target.Snapshot, p *plan.Plan) (*target.Shard, error) {
-	name := s.back.Route.Scope.Keyspace
-	if p.Fast != nil {
-		name = p.Fast.Keyspace
-	} else if len(p.Tables) > 0 {
-		for i := range p.Tables[0] {
-			if p.Tables[0][i] == '.' {
-				name = p.Tables[0][:i]
-				break
-			}
-		}
-	}
-	ks := snap.Keyspaces[name]
-	if ks == nil {
-		for _, n := range snap.Names() {
-			if k := snap.Keyspaces[n]; len(k.Shards) > 0 {
-				ks = k
-				break
-			}
-		}
-	}
-	if ks == nil || len(ks.Shards) == 0 {
-		return nil, errcode.New(errcode.NotReady, "no keyspace has a serving shard")
-	}
-	return ks.Shards[0], nil
-}
-
-// describe prepares the text on a connection of the shard and returns the definitions of its parameters and columns.
-func (s *Session) describe(sh *target.Shard, text *pool.Statement) (params, cols []wire.Column, err error) {
-	if c := s.back.Held(sh); c != nil {
-		return s.describeOn(c, text)
-	}
-	ep, err := s.back.Endpoint(sh, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	var held route.Holding
-	for attempt := 0; ; attempt++ {
-		c, err := s.back.Get(ep)
-		if err != nil {
-			if next, ok := s.back.HoldUnreachable(s.back.Waiting(), &held, sh, ep, err); ok {
-				ep = next
-				continue
-			}
-			return nil, nil, s.back.Unserved(ep, err)
-		}
-		params, cols, err = s.describeOn(c, text)
-		var my *wire.MySQLError
-		if err == nil || errors.As(err, &my) && !route.Unreachable(my) {
-			c.Release()
-			return params, cols, err
-		}
-		c.Discard()
-		if attempt == 0 {
-			continue
-		}
-		next, ok := s.back.Route.Hold(s.back.Waiting(), &held, sh, ep)
-		if !ok {
-			return nil, nil, held.Or(errcode.Wrap(errcode.ServerLost, err, ep.Addr))
-		}
-		ep = next
-	}
-}
-
-func (s *Session) describeOn(c *pool.Conn, text *pool.Statement) (params, cols []wire.Column, err error) {
-	if id, ok := c.Handle(text); ok {
-		if err := closeHandle(c, id); err != nil {
-			return nil, nil, err
-		}
-		c.Forget(text)
-	}
-	s.back.Watch(c) // a server prepares nothing while the table is locked
-	ps, err := c.Prepare(s.ctx, text.SQL)
-	if s.back.Unwatch(c) {
-		c.Dirty = true
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return ps.Params, ps.Columns, s.keepHandle(c, text, ps.ID)
-}
-
-func (s *Session) keepHandle(c *pool.Conn, text *pool.Statement, id uint32) error {
-	if old, evict := c.Keep(text, id); evict {
-		return closeHandle(c, old)
-	}
-	return nil
-}
-
-// closeHandle sends COM_STMT_CLOSE, which has no answer.
-func closeHandle(c *pool.Conn, id uint32) error {
-	w := c.Wire()
-	w.SetSeq(0)
-	if err := w.WritePacket([]byte{wire.ComStmtClose, byte(id), byte(id >> 8), byte(id >> 16), byte(id >> 24)}); err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
 // keepPrepared stores the statement and sends COM_STMT_PREPARE's answer.
-func (s *Session) keepPrepared(st *preparedStmt, params, cols []wire.Column) error {
-	if err := s.keep(&s.texts, len(st.sql)); err != nil {
-		if st.text != nil {
-			s.sh.Stmts.drop(st.text)
+func (s *Session) keepPrepared(st *prepared.Statement, params, cols []wire.Column) error {
+	if err := s.keep(&s.texts, len(st.SQL)); err != nil {
+		if st.Text != nil {
+			s.sh.Stmts.Drop(st.Text)
 		}
 		return s.fail(err)
 	}
 	s.nextStmt++
-	st.id = s.nextStmt
+	st.ID = s.nextStmt
 	if s.prepared == nil {
-		s.prepared = map[uint32]*preparedStmt{}
+		s.prepared = map[uint32]*prepared.Statement{}
 	}
-	s.prepared[st.id] = st
-	if params == nil && st.params > 0 {
-		params = make([]wire.Column, st.params)
+	s.prepared[st.ID] = st
+	if params == nil && st.Params > 0 {
+		params = make([]wire.Column, st.Params)
 		for i := range params {
 			params[i] = wire.Column{Name: "?", Charset: 63, Type: wire.TypeVarString}
 		}
 	}
-	return s.to.Prepared(st.id, params, cols)
+	return s.to.Prepared(st.ID, params, cols)
 }
 
-func (s *Session) stmtOf(payload []byte) *preparedStmt {
+func (s *Session) stmtOf(payload []byte) *prepared.Statement {
 	id, err := wire.StmtID(payload)
 	if err != nil {
 		return nil
@@ -282,14 +125,14 @@ func (s *Session) comClose(payload []byte) {
 	}
 }
 
-func (s *Session) dropPrepared(st *preparedStmt) {
+func (s *Session) dropPrepared(st *prepared.Statement) {
 	s.closeCursor(st)
 	s.dropLong(st)
-	s.forget(&s.texts, len(st.sql))
-	if st.text != nil {
-		s.sh.Stmts.drop(st.text)
+	s.forget(&s.texts, len(st.SQL))
+	if st.Text != nil {
+		s.sh.Stmts.Drop(st.Text)
 	}
-	delete(s.prepared, st.id)
+	delete(s.prepared, st.ID)
 }
 
 func (s *Session) closePrepared() {
@@ -312,30 +155,19 @@ func (s *Session) comStmtReset(payload []byte) error {
 func (s *Session) comLongData(payload []byte) {
 	d, err := wire.ParseLongData(payload)
 	st := s.stmtOf(payload)
-	if err != nil || st == nil || int(d.Param) >= st.params {
+	if err != nil || st == nil {
 		return
 	}
-	if st.badLong != nil {
-		return
-	}
-	if st.longN+len(d.Data) > s.sh.Limits.MaxPacket {
-		err = errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket)
-	} else {
-		err = s.keep(&s.long, len(d.Data))
-	}
+	err = st.AddLong(d, func(total, more int) error {
+		if total+more > s.sh.Limits.MaxPacket {
+			return errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket)
+		}
+		return s.keep(&s.long, more)
+	})
 	if err != nil {
 		s.dropLong(st)
-		st.badLong = err // EXECUTE says so
-		return
+		st.RefuseLong(err) // EXECUTE says so
 	}
-	st.longN += len(d.Data)
-	if st.long == nil {
-		st.long = make([][]byte, st.params)
-	}
-	if st.long[d.Param] == nil {
-		st.long[d.Param] = []byte{}
-	}
-	st.long[d.Param] = append(st.long[d.Param], d.Data...)
 }
 
 // comExecute runs a prepared statement. A cursor is opened, if the client asks for one, when one server has all the rows;
@@ -349,26 +181,23 @@ func (s *Session) comExecute(payload []byte) error {
 	s.closeCursor(st)
 	// The statement means the keyspace in which it was prepared.
 	now := s.back.Route.Scope
-	s.back.Route.Scope = st.scope
+	s.back.Route.Scope = st.Scope
 	defer func() { s.back.Route.Scope = now }()
-	if st.badLong != nil {
-		return s.fail(st.badLong)
+	if err := st.BadLong(); err != nil {
+		return s.fail(err)
 	}
 	ex := &s.ex
-	if err := ex.Parse(payload, st.params, st.types, st.long, s.to.Caps); err != nil {
+	if err := st.Parse(ex, payload, s.to.Caps); err != nil {
 		return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
-	}
-	if ex.NewTypes != nil {
-		st.types = append(st.types[:0], ex.NewTypes...)
 	}
 	snap := s.sh.Targets.Current()
 	if p := s.preparedPlan(snap, st); p != nil {
 		s.limit(p)
-		values, err := st.vindexValues(ex)
+		values, err := st.Values(ex)
 		if err != nil {
 			return s.fail(errcode.New(errcode.MalformedPacket, err.Error()))
 		}
-		sh, err := s.back.Route.Find(snap, p.Fast, st.sql, st.slots, values)
+		sh, err := s.back.Route.Find(snap, p.Fast, st.SQL, st.Slots, values)
 		if err == nil {
 			return s.executeFast(sh, p, st, ex)
 		}
@@ -380,76 +209,29 @@ func (s *Session) comExecute(payload []byte) error {
 }
 
 // preparedPlan returns the fast plan of a statement, made again when the topology changed.
-func (s *Session) preparedPlan(snap *target.Snapshot, st *preparedStmt) *plan.Plan {
-	if st.plan == nil || st.scope != s.back.Route.Scope || st.mode != s.back.Mode {
+func (s *Session) preparedPlan(snap *target.Snapshot, st *prepared.Statement) *plan.Plan {
+	if st.Plan == nil || st.Scope != s.back.Route.Scope || st.Mode != s.back.Mode {
 		return nil
 	}
-	if st.version != snap.Version {
-		stmt, err := parse.Parse(st.sql, st.mode)
+	if st.Version != snap.Version {
+		stmt, err := parse.Parse(st.SQL, st.Mode)
 		if err != nil {
 			return nil
 		}
-		p, err := plan.Build(st.sql, st.slots, stmt, s.env(snap))
+		p, err := plan.Build(st.SQL, st.Slots, stmt, s.env(snap))
 		if err != nil || p.Fast == nil || p.Fast.Rewrite != nil {
 			return nil
 		}
-		st.plan, st.version = p, snap.Version
+		st.Plan, st.Version = p, snap.Version
 	}
-	if s.back.MustDraw(st.plan) {
+	if s.back.MustDraw(st.Plan) {
 		return nil
 	}
-	return st.plan
-}
-
-// vindexValues returns the parameters as a vindex sees them. The result is valid until the next call.
-func (st *preparedStmt) vindexValues(ex *wire.Execute) ([]vindex.Value, error) {
-	st.values, st.texts = st.values[:0], st.texts[:0]
-	for i := range ex.Params {
-		p := &ex.Params[i]
-		from := len(st.texts)
-		var err error
-		if st.texts, err = p.AppendText(st.texts); err != nil {
-			return nil, err
-		}
-		st.values = append(st.values, paramValue(p, st.texts[from:len(st.texts):len(st.texts)]))
-	}
-	return st.values, nil
-}
-
-func paramValue(p *wire.Param, text []byte) vindex.Value {
-	if p.Null {
-		return vindex.Value{Kind: vindex.Null}
-	}
-	switch p.Type {
-	case wire.TypeTiny, wire.TypeShort, wire.TypeInt24, wire.TypeLong, wire.TypeLongLong, wire.TypeYear:
-		if p.Unsigned {
-			return vindex.Value{Kind: vindex.Uint, Raw: text}
-		}
-		return vindex.Value{Kind: vindex.Int, Raw: text}
-	case wire.TypeFloat, wire.TypeDouble:
-		if whole(text) {
-			return vindex.Value{Kind: vindex.Int, Raw: text} // drivers that know only doubles send ids as such
-		}
-		return vindex.Value{Kind: vindex.Float, Raw: text}
-	case wire.TypeDecimal, wire.TypeNewDecimal:
-		return vindex.Value{Kind: vindex.Decimal, Raw: text}
-	case wire.TypeTinyBlob, wire.TypeBlob, wire.TypeMediumBlob, wire.TypeLongBlob:
-		return vindex.Value{Kind: vindex.Binary, Raw: text}
-	}
-	return vindex.Value{Kind: vindex.Text, Raw: text}
-}
-
-func whole(text []byte) bool {
-	for i, b := range text {
-		if (b < '0' || b > '9') && (i > 0 || b != '-') {
-			return false
-		}
-	}
-	return len(text) > 0
+	return st.Plan
 }
 
 // executeFast sends the parameters' own bytes to one shard, with that connection's handle for the statement.
-func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, ex *wire.Execute) error {
+func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *prepared.Statement, ex *wire.Execute) error {
 	write := p.Writes()
 	s.body = nil
 	if s.back.Tx.Active() {
@@ -474,7 +256,7 @@ func (s *Session) executeFast(sh *target.Shard, p *plan.Plan, st *preparedStmt, 
 			return err
 		}
 		if write && !s.scan.IsErr {
-			text, err := s.paramText(st, ex)
+			text, err := st.WithParams(ex)
 			if err != nil {
 				return err
 			}
@@ -507,16 +289,16 @@ func refusedPrepare(err error) bool {
 }
 
 // executeOn sends COM_STMT_EXECUTE, with the connection's handle for the statement, and forwards the answer.
-func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, withCursor, release bool) error {
-	var flags byte
-	prepare := s.handle
-	if withCursor {
-		flags, prepare = wire.CursorReadOnly, s.prepareCursor
-		defer func() { s.opening = nil }()
-	}
-	id, err := prepare(c, st)
+func (s *Session) executeOn(c *pool.Conn, st *prepared.Statement, ex *wire.Execute, withCursor, release bool) error {
+	id, err := s.back.Handle(c, st.Text)
 	if err != nil {
 		return err
+	}
+	var flags byte
+	if withCursor {
+		flags = wire.CursorReadOnly
+		s.prepareCursor(c, st, id)
+		defer func() { s.opening = nil }()
 	}
 	for i := range ex.Params {
 		ex.Params[i].Long = false // the value goes with the statement
@@ -526,26 +308,6 @@ func (s *Session) executeOn(c *pool.Conn, st *preparedStmt, ex *wire.Execute, wi
 		return err
 	}
 	return s.forward(c, wire.ResponseQuery, release)
-}
-
-// handle returns the connection's handle for a statement, which is prepared there if it is not yet. The error is a
-// *backend.Lost, or the server's own about the text.
-func (s *Session) handle(c *pool.Conn, st *preparedStmt) (uint32, error) {
-	if id, ok := c.Handle(st.text); ok {
-		return id, nil
-	}
-	ps, err := c.Prepare(s.ctx, st.text.SQL)
-	if err != nil {
-		var my *wire.MySQLError
-		if errors.As(err, &my) {
-			return 0, err
-		}
-		return 0, &backend.Lost{Err: err}
-	}
-	if err := s.keepHandle(c, st.text, ps.ID); err != nil {
-		return 0, &backend.Lost{Err: err}
-	}
-	return ps.ID, nil
 }
 
 // sendPacket sends a server the command that s.out is.
@@ -562,25 +324,9 @@ func (s *Session) sendPacket(c *pool.Conn) error {
 	return nil
 }
 
-// paramText returns the statement with its parameters written in.
-func (s *Session) paramText(st *preparedStmt, ex *wire.Execute) ([]byte, error) {
-	values := make([][]byte, len(ex.Params))
-	for i := range ex.Params {
-		var err error
-		if values[i], err = ex.Params[i].AppendSQL(nil, st.mode.NoBackslashEscapes); err != nil {
-			return nil, errcode.New(errcode.MalformedPacket, err.Error())
-		}
-	}
-	text, n := rewrite.Params(st.sql, st.slots, values)
-	if n != len(values) {
-		return nil, errcode.New(errcode.BadParameterCount, n, len(values))
-	}
-	return text, nil
-}
-
 // executeText runs a prepared statement as text, with binary rows for the client.
-func (s *Session) executeText(st *preparedStmt, ex *wire.Execute) error {
-	text, err := s.paramText(st, ex)
+func (s *Session) executeText(st *prepared.Statement, ex *wire.Execute) error {
+	text, err := st.WithParams(ex)
 	if err != nil {
 		return s.fail(err)
 	}

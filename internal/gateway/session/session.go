@@ -21,6 +21,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
+	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/gateway/reply"
 	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
@@ -47,7 +48,7 @@ type Shared struct {
 	Plans    *plancache.Cache
 	Scopes   *route.Scopes
 	Settings *settings.Table
-	Stmts    *StatementTable
+	Stmts    *prepared.Table
 	Clients  *clients.Registry
 	Server   *wire.ServerConfig
 	Metrics  *Metrics
@@ -87,7 +88,7 @@ type Session struct {
 
 	vars     settings.Vars
 	userVars map[string]string // lower-case name to SQL literal
-	prepared map[uint32]*preparedStmt
+	prepared map[uint32]*prepared.Statement
 	nextStmt uint32
 	cursors  []*cursor         // open ones
 	opening  *cursor           // what the execution under way may open
@@ -297,7 +298,7 @@ func (s *Session) textOf(payload []byte) []byte {
 		return payload[1:]
 	case wire.ComStmtExecute:
 		if st := s.stmtOf(payload); st != nil {
-			return st.sql
+			return st.SQL
 		}
 	}
 	return nil
