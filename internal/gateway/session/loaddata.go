@@ -70,5 +70,5 @@ func (s *Session) loadData(snap *target.Snapshot, st *parse.LoadDataStmt, sql []
 		}
 		return s.runFast(sh, p, sql, nil)
 	}
-	return s.loadSharded(st, sql)
+	return s.loadSharded(st)
 }

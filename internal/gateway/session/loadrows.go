@@ -17,11 +17,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
-// Batches of a sharded LOAD DATA. Each is one atomic statement, or part of the client's open transaction.
-const (
-	loadBatchRows  = 2000
-	loadBatchBytes = 512 << 10
-)
+import ()
 
 // infileReader reads the file that the client sends, until its empty packet.
 type infileReader struct {
@@ -64,8 +60,9 @@ func (r *infileReader) drain() error {
 	return nil
 }
 
-// loadSharded reads the client's file as rows and inserts them, batch by batch.
-func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
+// loadSharded reads the client's file as rows and inserts them, batch by batch: each is one atomic statement, or part of the
+// client's open transaction.
+func (s *Session) loadSharded(st *parse.LoadDataStmt) error {
 	if st.XML || len(st.Set) > 0 {
 		return s.fail(errcode.New(errcode.Unsupported, "LOAD DATA with SET or LOAD XML into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
 	}
@@ -78,174 +75,84 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt, sql []byte) error {
 		return s.fail(errcode.New(errcode.Unsupported, err.Error()+" into a sharded table", "load into an unsharded table and INSERT .. SELECT from it"))
 	}
 	rows.Reserve = s.back.Grow
-	l := &loader{s: s, st: st, rows: rows}
-	if err := l.prepare(); err != nil {
+	into, err := s.loadTarget(st)
+	if err != nil {
 		return s.fail(err)
 	}
-	if err := s.to.Conn.WritePacket(append([]byte{0xfb}, st.File...)); err != nil {
-		return err
-	}
-	if err := s.to.Conn.Flush(); err != nil {
+	if err := s.to.Packet(append([]byte{0xfb}, st.File...)); err != nil {
 		return err
 	}
 	s.warnings = s.warnings[:0]
-	total, loadErr := l.run()
+	var total wire.OK
+	read, loadErr := load.Insert(rows, into, func(sql []byte) error {
+		ok, err := s.insertLoaded(sql)
+		total.Affected += ok.Affected
+		return err
+	})
 	if err := in.drain(); err != nil {
 		return fmt.Errorf("read local file: %w", err)
+	}
+	if errors.Is(loadErr, load.ErrRowTooLarge) {
+		loadErr = errcode.New(errcode.PacketTooLarge, load.MaxRow)
 	}
 	if loadErr != nil {
 		s.back.Recover()
 		return s.failMore(loadErr)
 	}
 	s.rowCount = int64(total.Affected)
-	total.Info = fmt.Sprintf("Records: %d  Deleted: 0  Skipped: %d  Warnings: %d", l.records, l.records-min(l.records, total.Affected), len(s.warnings))
+	total.Info = fmt.Sprintf("Records: %d  Deleted: 0  Skipped: %d  Warnings: %d", read, read-min(read, total.Affected), len(s.warnings))
 	return s.to.OK(total, false)
 }
 
-// prepare finds out about the columns in the order of the file's fields, "" for a field that is read and dropped, and
-// about the character set of the file: that of the database if the statement names none.
-func (l *loader) prepare() error {
-	s := l.s
-	l.charset = strings.ToLower(l.st.Charset)
-	for _, c := range l.st.Columns {
-		l.cols = append(l.cols, c.Column.Name)
+// loadTarget finds out about the columns in the order of the file's fields, and about the character set of the file: that
+// of the database if the statement names none.
+func (s *Session) loadTarget(st *parse.LoadDataStmt) (load.Target, error) {
+	to := load.Target{Table: rewrite.Table(st.Table), Charset: strings.ToLower(st.Charset), Replace: st.Duplicate == "REPLACE", Skip: st.IgnoreLines}
+	var names []string
+	for _, c := range st.Columns {
+		names = append(names, c.Column.Name)
 	}
+	zero := map[string]bool{} // by lower-case name: the column may be NULL, but has another default
 	err := s.back.OnFresh(func(ctx context.Context, c *pool.Conn) error {
-		if l.charset == "" {
+		if to.Charset == "" {
 			_, rows, err := backend.QueryAll(ctx, c, "SELECT @@character_set_database", 1)
 			if err != nil {
 				return err
 			}
-			l.charset = string(rows[0][0])
+			to.Charset = string(rows[0][0])
 		}
-		_, rows, err := backend.QueryAll(ctx, c, "SHOW COLUMNS FROM "+rewrite.Table(l.st.Table), 4096)
-		l.missing = make(map[string]string, len(rows))
+		_, rows, err := backend.QueryAll(ctx, c, "SHOW COLUMNS FROM "+to.Table, maxColumns)
 		for _, r := range rows { // name, type, nullable, key, default, extra
-			if len(l.st.Columns) == 0 {
-				l.cols = append(l.cols, string(r[0]))
+			if len(st.Columns) == 0 {
+				names = append(names, string(r[0]))
 			}
-			if string(r[2]) == "YES" && r[4] != nil {
-				l.missing[strings.ToLower(string(r[0]))] = "''"
-			}
+			zero[strings.ToLower(string(r[0]))] = string(r[2]) == "YES" && r[4] != nil
 		}
 		return err
 	})
 	if err != nil {
-		return err
+		return to, err
 	}
-	if strings.ContainsFunc(l.charset, func(c rune) bool { return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') }) {
-		return errcode.New(errcode.BadVariableValue, "CHARACTER SET", l.charset)
+	to.Columns, to.Missing = make([]string, len(names)), make([]string, len(names))
+	for i, n := range names {
+		if n != "" {
+			to.Columns[i] = rewrite.Ident(n)
+		}
+		if zero[strings.ToLower(n)] {
+			to.Missing[i] = "''"
+		}
 	}
-	return nil
+	if strings.ContainsFunc(to.Charset, func(c rune) bool { return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') }) {
+		return to, errcode.New(errcode.BadVariableValue, "CHARACTER SET", to.Charset)
+	}
+	return to, nil
 }
 
-// loader turns rows into INSERT statements.
-type loader struct {
-	s       *Session
-	st      *parse.LoadDataStmt
-	cols    []string
-	charset string
-	missing map[string]string // lower-case name of a column: what a row has there that is too short, if not NULL
-	rows    *load.Reader
-	records uint64
-}
+// maxColumns is how many columns a table may have on either family of servers.
+const maxColumns = 4096
 
-func (l *loader) run() (wire.OK, error) {
-	var total wire.OK
-	head := l.head()
-	for i := uint64(0); i < l.st.IgnoreLines; i++ {
-		if err := l.rows.SkipLine(); err != nil {
-			return total, ignoreEOF(err)
-		}
-	}
-	batch := []byte(head)
-	n := 0
-	flush := func() error {
-		if n == 0 {
-			return nil
-		}
-		ok, err := l.insert(batch)
-		total.Affected += ok.Affected
-		batch, n = append(batch[:0], head...), 0
-		return err
-	}
-	for {
-		fields, err := l.rows.Next()
-		if errors.Is(err, load.ErrRowTooLarge) {
-			return total, errcode.New(errcode.PacketTooLarge, load.MaxRow)
-		}
-		if err != nil {
-			if err := ignoreEOF(err); err != nil {
-				return total, err
-			}
-			return total, flush()
-		}
-		if n > 0 {
-			batch = append(batch, ',')
-		}
-		batch = l.appendRow(batch, fields)
-		l.records++
-		if n++; n >= loadBatchRows || len(batch) >= loadBatchBytes {
-			if err := flush(); err != nil {
-				return total, err
-			}
-		}
-	}
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-// head is the statement up to VALUES. LOCAL means IGNORE unless REPLACE was said.
-func (l *loader) head() string {
-	verb := "INSERT IGNORE INTO "
-	if l.st.Duplicate == "REPLACE" {
-		verb = "REPLACE INTO "
-	}
-	var names []string
-	for _, c := range l.cols {
-		if c != "" {
-			names = append(names, rewrite.Ident(c))
-		}
-	}
-	return verb + rewrite.Table(l.st.Table) + " (" + strings.Join(names, ", ") + ") VALUES "
-}
-
-func (l *loader) appendRow(dst []byte, fields []load.Field) []byte {
-	dst = append(dst, '(')
-	first := true
-	for i, c := range l.cols {
-		if c == "" {
-			continue
-		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		switch {
-		case i >= len(fields):
-			// A server does not take the column's default then: it stores NULL where that is the default, else the type's
-			// zero. So does an INSERT IGNORE of a NULL or of an empty string.
-			if v := l.missing[strings.ToLower(c)]; v != "" {
-				dst = append(dst, v...)
-			} else {
-				dst = append(dst, "NULL"...)
-			}
-		case fields[i].Null:
-			dst = append(dst, "NULL"...)
-		default:
-			dst = load.AppendValue(dst, fields[i].Data, l.charset)
-		}
-	}
-	return append(dst, ')')
-}
-
-func (l *loader) insert(sql []byte) (wire.OK, error) {
-	s := l.s
+// insertLoaded runs one INSERT of a load.
+func (s *Session) insertLoaded(sql []byte) (wire.OK, error) {
 	snap := s.sh.Targets.Current()
 	if len(sql) >= largeText {
 		n := parse.Weight(sql, s.back.Mode) + textCopies*len(sql)
