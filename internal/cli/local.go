@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +51,7 @@ func (a *App) upCommand() *cobra.Command {
 and two replicas each, one control node, one gateway, embedded etcd. Everything listens on 127.0.0.1 only; log in as root
 without password. Started again on the same directory it continues with the data that is there.
 
-Without --detach it stays in the foreground, starts processes again that end, and ends the cluster on Ctrl-C. With --detach
+Without --detach it stays in the foreground, starts processes again that end, and ends the cluster on Ctrl-C (or when the terminal closes). With --detach
 nobody looks after the processes: ` + "`pelorus local ps` shows those that ended, and `pelorus up`" + ` or
 ` + "`pelorus local restart NAME`" + ` starts them again. Agents restart their servers in both cases. A start that fails or is interrupted
 ends what it has started; the data stays, and the next start continues with it.`,
@@ -195,6 +197,10 @@ func (f *upFlags) shape(changed func(string) bool, o *devcluster.Options) error 
 }
 
 func (a *App) up(ctx context.Context, o devcluster.Options, detach bool) error {
+	// Who reads our output may be gone before us: a signal that is caught keeps us alive to end the cluster in order.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
 	c, err := devcluster.Up(ctx, o, a.out)
 	if err != nil {
 		return localError(err)

@@ -28,9 +28,14 @@ type App struct {
 	json        bool
 }
 
-// Main runs the command line and returns the exit code. An interrupt or SIGTERM ends the command's context; a second one ends the process.
+// Main runs the command line and returns the exit code. An interrupt, SIGTERM or the terminal's end (unless nohup has it ignored) ends the
+// command's context; a second one ends the process.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return Run(ctx, args, in, out, errOut)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -142,6 +143,7 @@ func TestTwoUpsAtOnce(t *testing.T) {
 // start is an `up` that a test disturbs.
 type start struct {
 	cmd   *exec.Cmd
+	out   io.Closer
 	lines *bufio.Scanner
 	text  strings.Builder
 }
@@ -159,7 +161,7 @@ func begin(t *testing.T, dir string, args ...string) *start {
 	}
 	// Of no effect on one that the test has waited for; the cluster is for the test's other cleanup.
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
-	s.lines = bufio.NewScanner(out)
+	s.out, s.lines = out, bufio.NewScanner(out)
 	return s
 }
 
@@ -311,6 +313,32 @@ func TestSupervised(t *testing.T) {
 		}
 	}
 	if left := c.Running(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestTerminalGone closes the window in which `up` runs: nobody reads what it says any more, and it ends the cluster.
+func TestTerminalGone(t *testing.T) {
+	dir := servers.TempDir(t)
+	t.Cleanup(func() { // for a failure's sake
+		if out, err := exec.Command(cluster.Binary(t), "down", "--dir", dir).CombinedOutput(); err != nil {
+			t.Errorf("down: %v\n%s", err, out)
+		}
+	})
+	s := begin(t, dir, append([]string{"--flavor", servers.MariaDB, "--gateway-port", "0", "--control-port", "0"}, smallest...)...)
+	if !s.await("Ctrl-C") {
+		t.Fatal(s.text.String())
+	}
+	if err := s.out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("up after its terminal: %v", err)
+	}
+	if left := cluster.Attach(t, cluster.Binary(t), dir, servers.MariaDB).Running(); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
