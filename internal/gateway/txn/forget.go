@@ -66,7 +66,9 @@ func (f *forgetter) work(p *pool.Pool) {
 		_, err := p.Aside(ctx, []byte(redo.ForgetAll(ids)))
 		cancel()
 		if err != nil {
-			f.c.log.Info("decision rows are left to recovery", "server", p.Addr(), "rows", len(ids), "first", ids[0], "error", err)
+			// The others would fail as well, and an end of the gateway would wait for each of them.
+			f.c.log.Info("decision rows are left to recovery", "server", p.Addr(), "rows", len(ids)+f.drop(p), "first", ids[0], "error", err)
+			return
 		}
 		timer.Reset(forgetPause)
 	}
@@ -84,6 +86,15 @@ func (f *forgetter) take(p *pool.Pool) []string {
 	n := min(len(ids), forgetBatch)
 	f.queues[p] = ids[n:]
 	return ids[:n]
+}
+
+// drop gives a server's queue up and returns how many decisions it had.
+func (f *forgetter) drop(p *pool.Pool) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.queues[p])
+	delete(f.queues, p)
+	return n
 }
 
 // close deletes what is waiting and waits for the end of that.

@@ -230,6 +230,16 @@ func TestForgetTogether(t *testing.T) {
 		t.Errorf("%d queues after the end", n)
 	}
 
+	parts, seen = newFakes(t, map[string]map[string]fault{"c": {"forget*": {errno: 1290}}})
+	dead := NewCommitter(slog.New(slog.NewTextHandler(io.Discard, nil)), Hooks{})
+	for i := range many {
+		dead.forget.later(strconv.Itoa(i), parts[0].Conn.Pool())
+	}
+	dead.Close()
+	if got := seen("c"); got != "forget*" {
+		t.Errorf("a server that refuses was asked: %s", got)
+	}
+
 	full := newForgetter(c)
 	full.queues[nil] = make([]string, maxForgets)
 	full.later("one more", nil)
