@@ -41,6 +41,7 @@ const shopVSchema = `{"sharded": true,
   "item": {"column_vindexes": [{"column": "k", "name": "xxhash"}]},
   "raw": {"column_vindexes": [{"column": "k", "name": "binary"}]},
   "word": {"column_vindexes": [{"column": "k", "name": "loose"}]},
+  "currency": {"type": "reference", "source": "main.currency"},
   "country": {"type": "reference"}}}`
 
 const mainVSchema = `{"sharded": false, "tables": {"customer_seq": {"type": "sequence"}}}`

@@ -34,7 +34,7 @@ func TestSharded(t *testing.T) {
 				{"lock wait", b.shardedLockWait}, {"modes", b.shardedModes}, {"implicit commit", b.shardedImplicit},
 				{"read only", b.shardedReadOnly}, {"warnings", b.shardedWarnings}, {"temporary tables", b.shardedTemporary},
 				{"kill", b.shardedKill}, {"named locks", b.namedLocks}, {"targets", b.shardedTargets}, {"users", b.shardedUsers}, {"set statement", b.setStatement}, {"bulk insert", b.shardedBulk},
-				{"managed", b.managed}, {"no connection is kept", b.nothingKept}, {"replan", b.replan},
+				{"managed", b.managed}, {"copies", b.copies}, {"no connection is kept", b.nothingKept}, {"replan", b.replan},
 			} {
 				must(t, c, "DELETE FROM sbtest1")
 				must(t, c, "INSERT INTO sbtest1 VALUES (1,1),(2,2),(3,3),(4,4),(6,6),(7,7)")
@@ -434,6 +434,27 @@ func (b *bed) setStatement(t *testing.T) {
 }
 
 // nothingKept checks that every path gives its connections back.
+// copies has a reference table written through its source and through a copy: both have all rows, on every shard.
+func (b *bed) copies(t *testing.T) {
+	c := b.dial(t, "shop")
+	must(t, c, "CREATE TABLE currency (code char(3) PRIMARY KEY, title varchar(20))")
+	must(t, c, "CREATE TABLE main.currency (code char(3) PRIMARY KEY, title varchar(20))")
+	must(t, c, "INSERT INTO currency VALUES ('EUR', 'Euro'), ('USD', 'Dollar')")
+	must(t, c, "INSERT INTO main.currency VALUES ('JPY', 'Yen')")
+	must(t, c, "UPDATE main.currency SET title = 'E' WHERE code = 'EUR'")
+	must(t, c, "DELETE FROM currency WHERE code = 'USD'")
+	expect(t, c, "INSERT INTO main.currency VALUES ('CHF', 'Franc'), ('JPY', 'again')", "error 1062")
+	// On one shard alone the row is in the way: nothing is written anywhere.
+	must(t, b.dial(t, "shop:80-"), "INSERT INTO currency VALUES ('GBP', 'odd')")
+	expect(t, c, "INSERT INTO currency VALUES ('GBP', 'Pound')", "error 1062")
+	must(t, b.dial(t, "shop:80-"), "DELETE FROM currency WHERE code = 'GBP'")
+	for _, place := range []string{"main", "shop:-80", "shop:80-"} {
+		expect(t, b.dial(t, place), "SELECT code, title FROM currency ORDER BY code", "EUR|E JPY|Yen")
+	}
+	must(t, c, "DROP TABLE currency")
+	must(t, c, "DROP TABLE main.currency")
+}
+
 // managed has clients send what is the cluster's to manage: databases and accounts.
 func (b *bed) managed(t *testing.T) {
 	for _, ks := range []string{"main", "shop", "shop:-80"} {

@@ -13,6 +13,11 @@ import (
 // write runs a statement that changes rows on its shards, all or nothing.
 func (r *run) write(ctx context.Context, route *plan.Route, sink Sink) (wire.OK, error) {
 	targets, err := r.targets(ctx, route, 0)
+	for i := 0; i < len(route.Copies) && err == nil; i++ {
+		var more []target
+		more, err = r.targets(ctx, route.Copies[i], 0)
+		targets = append(targets, more...)
+	}
 	if err != nil {
 		return wire.OK{}, err
 	}

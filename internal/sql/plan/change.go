@@ -133,7 +133,7 @@ func (c *change) keyChange(i *inst, s parse.Assignment) error {
 // plan decides where the change runs. set is nil for a DELETE.
 func (c *change) plan(set []parse.Assignment) (*Plan, error) {
 	for _, t := range c.targets {
-		if t.kind == instReference && t.table != nil {
+		if copied(t) && t.table != nil {
 			return c.reference(t)
 		}
 	}
@@ -211,12 +211,12 @@ func (c *change) scatterable(r *Route) error {
 	return nil
 }
 
-// reference changes a reference table on every shard.
+// reference changes a reference table in all of its places.
 func (c *change) reference(t *inst) (*Plan, error) {
-	if hasData(c.a.insts) {
+	if hasData(without(c.a.insts, t)) {
 		return nil, errcode.New(errcode.Unsupported, c.verb+" of a reference table by a table that is not one", "select the rows first and name them by key")
 	}
-	return c.b.everywhere(t, c.b.qualify(c.stmt, c.a.insts)), nil
+	return c.b.everywhere(t, c.stmt, c.a.insts)
 }
 
 // kept lists the lookup vindexes whose rows the change has to maintain.

@@ -23,10 +23,10 @@ func (b *builder) insert(x *parse.InsertStmt) (*Plan, error) {
 		return b.anywhere(Write, "a table of the system"), nil
 	}
 	switch {
+	case copied(target):
+		return b.insertEverywhere(x, target)
 	case target.kind == instUnsharded && t.AutoIncrement == nil, target.kind == instPinned && t.AutoIncrement == nil:
 		return b.insertWhole(x, target)
-	case target.kind == instReference:
-		return b.insertEverywhere(x, target)
 	}
 	if x.Query != nil {
 		if p, ok, err := b.insertSelectLocal(x, target); ok || err != nil {
@@ -81,24 +81,17 @@ func (a *analysis) insertParts(x *parse.InsertStmt, blk *block) error {
 	return nil
 }
 
-// insertEverywhere writes a reference table on every shard of its keyspace.
+// insertEverywhere writes a reference table in all of its places.
 func (b *builder) insertEverywhere(x *parse.InsertStmt, target *inst) (*Plan, error) {
 	a := &analysis{b: b}
 	a.add(target, &scope{}, &block{})
 	if err := a.insertParts(x, target.block); err != nil {
 		return nil, err
 	}
-	if hasData(a.insts) {
+	if hasData(without(a.insts, target)) {
 		return nil, errcode.New(errcode.Unsupported, "INSERT into a reference table from a table that is not one", "select the rows first and insert them as values")
 	}
-	return b.everywhere(target, b.qualify(x, a.insts)), nil
-}
-
-// everywhere changes a reference table on all shards, and its source if it has one.
-func (b *builder) everywhere(target *inst, ed *editor) *Plan {
-	ks := target.table.Keyspace.Name
-	r := &Route{Keyspace: ks, Dest: Dest{Kind: DestAll}, Text: ed.compile(b.whole()), Write: true, FirstOK: true}
-	return &Plan{Class: Write, Root: r, Way: "write", Reason: "a reference table has its rows on every shard"}
+	return b.everywhere(target, x, a.insts)
 }
 
 // insertSelectLocal pushes INSERT .. SELECT whose rows stay on one shard. ok is false when rows have to move.

@@ -47,9 +47,10 @@ type Route struct {
 	Text     *Text
 	Split    bool // each shard gets only its own members of the text's IN list
 	Write    bool
-	Lock     bool // takes row locks
-	Hidden   int  // columns appended for merging, at the end of each row
-	FirstOK  bool // affected rows count once: each shard changes the same rows (reference tables)
+	Lock     bool     // takes row locks
+	Hidden   int      // columns appended for merging, at the end of each row
+	Copies   []*Route // of a write: the same one in other keyspaces, in the same transaction
+	FirstOK  bool     // affected rows count once: each shard changes the same rows (reference tables)
 }
 
 // Column is the index of a column of a row: from the start when it is >= 0, from the end when negative (-1 is the
@@ -152,7 +153,13 @@ type Finish struct {
 }
 
 // Inputs implements Op.
-func (*Route) Inputs() []Op { return nil }
+func (r *Route) Inputs() []Op {
+	var out []Op
+	for _, c := range r.Copies {
+		out = append(out, c)
+	}
+	return out
+}
 
 // Inputs implements Op.
 func (m *Merge) Inputs() []Op { return []Op{m.Input} }
