@@ -44,7 +44,7 @@ const shopVSchema = `{"sharded": true,
   "currency": {"type": "reference", "source": "main.currency"},
   "country": {"type": "reference"}}}`
 
-const mainVSchema = `{"sharded": false, "tables": {"customer_seq": {"type": "sequence"}}}`
+const mainVSchema = `{"sharded": false, "tables": {"customer_seq": {"type": "sequence"}, "currency": {}}}`
 
 func ptr[T any](v T) *T { return &v }
 
