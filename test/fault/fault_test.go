@@ -38,6 +38,7 @@ func TestCluster(t *testing.T) {
 				run  func(*world)
 			}{
 				{"hostile", hostile},
+				{"unread", starve},
 				{"idle", idle},
 				{"agents", killAgents},
 				{"control", killControl},
@@ -46,9 +47,6 @@ func TestCluster(t *testing.T) {
 				{"planned", planned},
 				{"emergency", emergency},
 			} {
-				if fault.name == "hostile" && family != servers.MariaDB && !long() {
-					continue // what these meet is the gateway, hardly the servers behind it
-				}
 				t.Run(fault.name, func(t *testing.T) { fault.run(w.in(t)) })
 			}
 		})
