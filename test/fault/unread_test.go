@@ -9,12 +9,13 @@ import (
 )
 
 const (
-	// nonReaders is how many clients read nothing: three times what the gateway may open to a server.
-	nonReaders   = 300
-	nonReadPool  = 100
+	// nonReaders is how many clients read nothing: enough to hold all connections that the gateway may open to a server.
+	// Each lets some 10 MB be moved until all buffers are full.
+	nonReaders   = 60
+	nonReadPool  = 50
 	nonReadCheck = 8 // statements of the client that does read
-	// nonReadBound is how long such a statement may take: until those who hold all connections count as stalled (2 s), are
-	// found (0.25 s) and cut off. The next ones have waited in front of it then, and once more after them.
+	// nonReadBound is how long such a statement may take: until those who hold all connections have got so much that
+	// their sockets are full, count as stalled (2 s), are found (0.25 s) and cut off.
 	nonReadBound = 9 * time.Second
 )
 
