@@ -538,7 +538,7 @@ func halfLarge(g *gateway) (int, error) {
 		if conns[i], err = loggedIn(g.Gateway); err != nil {
 			return err
 		}
-		_, err = conns[i].Write(append(header(15*mib, 0), make([]byte, mib)...))
+		_, err = conns[i].Write(append(header(15*mib, 0), make([]byte, 300<<10)...))
 		return err
 	})
 	defer func() {

@@ -17,7 +17,7 @@ const (
 	multiChunk = 64 << 20
 	// sendRate is the bytes per second that a peer must send in the middle of a packet
 	// for which memory was claimed, or else it counts as stalled.
-	sendRate = 1 << 20
+	sendRate = 256 << 10
 )
 
 // SetMeter has m asked for the memory of packets from now on; nil asks nobody. Memory

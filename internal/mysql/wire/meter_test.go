@@ -155,7 +155,7 @@ func TestStalled(t *testing.T) {
 			if _, err := far.Write(append(AppendHeader(nil, 8<<20, 0), make([]byte, 300<<10)...)); err != nil {
 				t.Fatal(err)
 			}
-			// 300 KiB are worth 0.3 seconds.
+			// 300 KiB are worth 1.2 seconds.
 			within(t, "half a packet does not count as stalled", func() bool { return r.Stalled(time.Now()) > 10*time.Millisecond })
 		})
 	}

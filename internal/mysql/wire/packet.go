@@ -129,7 +129,9 @@ const bigGrowth = 4
 func (c *Conn) readChunk(p *bigPacket, n int) error {
 	for left := n; left > 0; {
 		if p.refused == nil && len(c.big) == cap(c.big) {
+			asked := time.Now()
 			p.refused = c.growBig(min(max(bigGrowth*cap(c.big), largeWindow), len(c.big)+left), p.announced)
+			p.began = p.began.Add(time.Since(asked)) // waiting for memory is not the peer's fault
 		}
 		m, err := c.readPiece(p, left)
 		if err != nil {
