@@ -39,28 +39,26 @@ func (c *Client) OK(ok wire.OK, more bool) error {
 	return c.Packet(c.buf)
 }
 
-// EOF sends an EOF packet.
+// EOF sends what ends rows and answers COM_SET_OPTION: an EOF packet, or an OK in its place.
 func (c *Client) EOF() error {
-	c.buf = wire.AppendEOF(c.buf[:0], 0, c.Status(false))
+	c.end(wire.OK{}, false)
 	return c.Packet(c.buf)
+}
+
+// end makes that packet, with ok's warnings.
+func (c *Client) end(ok wire.OK, more bool) {
+	st := c.Status(more)
+	if c.Caps&wire.ClientDeprecateEOF != 0 {
+		c.buf = wire.AppendOK(c.buf[:0], wire.OK{Status: st, Warnings: ok.Warnings}, c.Caps, true)
+	} else {
+		c.buf = wire.AppendEOF(c.buf[:0], ok.Warnings, st)
+	}
 }
 
 // Err queues an ERR packet.
 func (c *Client) Err(my *wire.MySQLError) error {
 	c.buf = wire.AppendErr(c.buf[:0], my)
 	return c.Conn.WritePacket(c.buf)
-}
-
-// Fields sends the answer to COM_FIELD_LIST.
-func (c *Client) Fields(cols []wire.Column) error {
-	const null = 0xfb // each definition ends with the column's default value
-	for i := range cols {
-		c.buf = append(wire.AppendColumn(c.buf[:0], &cols[i], c.Caps), null)
-		if err := c.Conn.WritePacket(c.buf); err != nil {
-			return err
-		}
-	}
-	return c.EOF()
 }
 
 // Prepared sends the answer to COM_STMT_PREPARE.
@@ -73,7 +71,7 @@ func (c *Client) Prepared(id uint32, params, cols []wire.Column) error {
 		if len(list) == 0 {
 			continue
 		}
-		if err := c.columns(list); err != nil {
+		if err := c.columns(list, false); err != nil {
 			return err
 		}
 	}
@@ -81,7 +79,7 @@ func (c *Client) Prepared(id uint32, params, cols []wire.Column) error {
 }
 
 // columns queues column definitions and the EOF after them, where the client wants one.
-func (c *Client) columns(cols []wire.Column) error {
+func (c *Client) columns(cols []wire.Column, more bool) error {
 	for i := range cols {
 		c.buf = wire.AppendColumn(c.buf[:0], &cols[i], c.Caps)
 		if err := c.Conn.WritePacket(c.buf); err != nil {
@@ -91,17 +89,19 @@ func (c *Client) columns(cols []wire.Column) error {
 	if c.Caps&wire.ClientDeprecateEOF != 0 {
 		return nil
 	}
-	c.buf = wire.AppendEOF(c.buf[:0], 0, c.Status(false))
+	c.buf = wire.AppendEOF(c.buf[:0], 0, c.Status(more))
 	return c.Conn.WritePacket(c.buf)
 }
 
-// Rows begins an answer that may have rows. binary says that they go out in the form of COM_STMT_EXECUTE's answer.
-func (c *Client) Rows(binary bool) *Rows { return &Rows{c: c, binary: binary} }
+// Rows begins an answer that may have rows. binary says that they go out in the form of COM_STMT_EXECUTE's answer, more
+// that another statement's answer follows.
+func (c *Client) Rows(binary, more bool) *Rows { return &Rows{c: c, binary: binary, more: more} }
 
 // Rows is an answer under way: an exec.Sink.
 type Rows struct {
 	c       *Client
 	binary  bool
+	more    bool
 	cols    []wire.Column
 	started bool
 	n       uint64
@@ -123,7 +123,7 @@ func (r *Rows) Columns(cols []wire.Column) error {
 	if err := r.write(r.c.buf); err != nil {
 		return err
 	}
-	if err := r.c.columns(cols); err != nil {
+	if err := r.c.columns(cols, r.more); err != nil {
 		r.c.Gone()
 		return err
 	}
@@ -179,12 +179,7 @@ func (r *Rows) write(packet []byte) error {
 // Finish ends the rows with ok's warnings. It is not flushed when more follows.
 func (r *Rows) Finish(ok wire.OK, more bool) error {
 	c := r.c
-	st := c.Status(more)
-	if c.Caps&wire.ClientDeprecateEOF != 0 {
-		c.buf = wire.AppendOK(c.buf[:0], wire.OK{Status: st, Warnings: ok.Warnings}, c.Caps, true)
-	} else {
-		c.buf = wire.AppendEOF(c.buf[:0], ok.Warnings, st)
-	}
+	c.end(ok, more)
 	if more {
 		return c.Conn.WritePacket(c.buf)
 	}

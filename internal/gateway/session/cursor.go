@@ -100,15 +100,19 @@ func (s *Session) fetch(cu *cursor, rows uint32) error {
 	if err := s.sendPacket(cu.conn); err != nil {
 		return err
 	}
-	s.fetching = true
-	defer func() { s.fetching = false }()
-	return s.forward(cu.conn, wire.ResponseFetch, false)
+	return s.forwardAside(cu.conn, wire.ResponseFetch)
 }
 
-// fetchStatus makes the last packet of an answer to COM_STMT_FETCH tell of the session's transaction: the connection of a
-// cursor need not be the transaction's. packet is the packet with its header; where EOF has its status, the OK of no rows
-// and no id has it too.
-func (s *Session) fetchStatus(packet []byte) {
+// forwardAside forwards the answer to a command from a connection that need not be the transaction's.
+func (s *Session) forwardAside(c *pool.Conn, kind wire.ResponseKind) error {
+	s.aside = true
+	defer func() { s.aside = false }()
+	return s.forward(c, kind, false)
+}
+
+// ownStatus makes the last packet of an answer tell of the session's transaction. packet is the packet with its header;
+// where EOF has its status, the OK of no rows and no id has it too.
+func (s *Session) ownStatus(packet []byte) {
 	const at, own = 4 + 3, byte(wire.StatusInTrans | wire.StatusAutocommit)
 	if s.scan.IsErr || len(packet) <= at {
 		return

@@ -211,8 +211,8 @@ func (s *Session) last(c *pool.Conn, n int, release bool) error {
 	if s.scan.IsErr {
 		s.keepError(w.Buffered(), n)
 	}
-	if s.fetching && s.scan.LastPacket <= n {
-		s.fetchStatus(w.Buffered()[n-s.scan.LastPacket : n])
+	if s.aside && s.scan.LastPacket <= n {
+		s.ownStatus(w.Buffered()[n-s.scan.LastPacket : n])
 	}
 	lease := w.Lease(n)
 	defer lease.Free()
@@ -280,8 +280,8 @@ func errOr(err, other error) error {
 
 // afterPlain takes note of a result without error, warnings and generated ids.
 func (s *Session) afterPlain() {
-	if s.fetching {
-		return // that was the EXECUTE
+	if s.aside {
+		return // no statement was executed
 	}
 	if len(s.warnings) > 0 && !s.scan.IsErr {
 		s.warnings = s.warnings[:0]

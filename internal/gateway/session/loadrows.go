@@ -171,7 +171,7 @@ func (s *Session) insertLoaded(sql []byte) (wire.OK, error) {
 		return wire.OK{}, err
 	}
 	r := s.back.Statement(snap)
-	ok, err := s.runPlan(r, p, sql, slots, s.to.Rows(false))
+	ok, err := s.runPlan(r, p, sql, slots, s.to.Rows(false, false))
 	s.back.Settle()
 	s.warnings = append(s.warnings, r.Warnings[:min(len(r.Warnings), backend.MaxWarnings-len(s.warnings))]...)
 	return ok, err

@@ -67,10 +67,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 	case *parse.SetStmt:
 		return s.set(snap, st, sql, more)
 	case *parse.UseStmt:
-		if err := s.use(st.DB); err != nil {
-			return s.failMore(err)
-		}
-		return s.done(more)
+		return s.useStmt(st, more)
 	case *parse.TxnStmt:
 		return s.txnStmt(st, more)
 	case *parse.KillStmt:
@@ -102,6 +99,21 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 		return s.other(st, more)
 	}
 	return s.failMore(errcode.New(errcode.InternalFault, "statement of the session's own has no code"))
+}
+
+// useStmt runs USE.
+func (s *Session) useStmt(st *parse.UseStmt, more bool) error {
+	if err := s.use(st.DB); err != nil {
+		return s.failMore(err)
+	}
+	s.rowCount = 0
+	s.warnings = s.warnings[:0]
+	return s.to.OK(wire.OK{State: schemaState(st.DB)}, more)
+}
+
+// schemaState is the session state that tells of a new default database.
+func schemaState(name string) []byte {
+	return wire.AppendState(nil, wire.StateSchema, wire.AppendLenencString(nil, name))
 }
 
 // done answers OK to a statement that changed nothing on servers.

@@ -60,7 +60,7 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 		s.back.Reserve()
 	}
 	s.limit(p)
-	out := s.to.Rows(s.binary)
+	out := s.to.Rows(s.binary, more)
 	s.warnings = s.warnings[:0]
 	var replay [][]byte
 	if set := s.setUserVars(u); set != "" {

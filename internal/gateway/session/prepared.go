@@ -158,6 +158,10 @@ func (s *Session) comLongData(payload []byte) {
 	if err != nil || st == nil {
 		return
 	}
+	if int(d.Param) >= st.Params {
+		st.RefuseLong(errcode.New(errcode.BadParameterCount, st.Params, int(d.Param)+1))
+		return
+	}
 	err = st.AddLong(d, func(total, more int) error {
 		if total+more > s.sh.Limits.MaxPacket {
 			return errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket)

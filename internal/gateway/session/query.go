@@ -229,7 +229,7 @@ func (s *Session) execute(snap *target.Snapshot, p *plan.Plan, sql []byte, slots
 	if err := s.copying(sql); err != nil {
 		return s.failMore(err)
 	}
-	out := s.to.Rows(s.binary)
+	out := s.to.Rows(s.binary, more)
 	r := s.back.Statement(snap)
 	alone := !s.back.Tx.Active()
 	until := time.Now().Add(s.sh.Backend.WaitPrimary)
@@ -303,7 +303,7 @@ func (s *Session) failMore(err error) error {
 
 // table sends a small result that the gateway makes itself.
 func (s *Session) table(more bool, t *answer.Table) error {
-	out := s.to.Rows(s.binary)
+	out := s.to.Rows(s.binary, more)
 	cols := make([]wire.Column, len(t.Names))
 	for i, n := range t.Names {
 		cols[i] = wire.Column{Name: n, Charset: 45, Length: 1024, Type: wire.TypeVarString, Decimals: 31}

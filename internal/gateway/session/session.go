@@ -92,7 +92,7 @@ type Session struct {
 	nextStmt uint32
 	cursors  []*cursor         // open ones
 	opening  *cursor           // what the execution under way may open
-	fetching bool              // rows of a cursor are under way
+	aside    bool              // the answer under way comes from a connection that knows nothing of the session's transaction
 	sqlPrep  map[string]string // SQL-level PREPARE: name to text
 	texts    hoard             // of prepared statements
 	long     hoard             // data of prepared statements, sent ahead
@@ -342,10 +342,7 @@ func (s *Session) command(payload []byte) error {
 	case wire.ComQuit:
 		return errQuit
 	case wire.ComInitDB:
-		if err := s.use(string(payload[1:])); err != nil {
-			return s.fail(err)
-		}
-		return s.to.OK(wire.OK{}, false)
+		return s.comInitDB(string(payload[1:]))
 	case wire.ComFieldList:
 		return s.comFieldList(payload)
 	case wire.ComResetConnection:
@@ -360,6 +357,8 @@ func (s *Session) command(payload []byte) error {
 		return s.begin(login) // the client was told OK already: an error can only end the session
 	case wire.ComSetOption:
 		return s.comSetOption(payload)
+	case wire.ComDebug:
+		return s.fail(errcode.New(errcode.PrivilegeNeeded, "SUPER"))
 	case wire.ComStatistics:
 		return s.comStatistics()
 	case wire.ComProcessKill:
@@ -370,6 +369,16 @@ func (s *Session) command(payload []byte) error {
 	default:
 		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
 	}
+}
+
+func (s *Session) comInitDB(name string) error {
+	if name == "" {
+		return s.fail(errcode.New(errcode.NoKeyspace))
+	}
+	if err := s.use(name); err != nil {
+		return s.fail(err)
+	}
+	return s.to.OK(wire.OK{State: schemaState(name)}, false)
 }
 
 func (s *Session) comSetOption(payload []byte) error {

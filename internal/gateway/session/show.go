@@ -46,7 +46,7 @@ func (s *Session) showVariables(snap *target.Snapshot, st *parse.ShowStmt, sql [
 	if err != nil {
 		return s.failMore(err)
 	}
-	out := s.to.Rows(s.binary)
+	out := s.to.Rows(s.binary, more)
 	sink := &answer.Variables{Sink: out, Version: s.sh.Version, WaitTimeout: s.me.IdleLimit()}
 	if _, err := s.runPlan(s.back.Statement(snap), p, sql, slots, sink); err != nil {
 		return s.failMore(err)

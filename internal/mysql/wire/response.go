@@ -144,6 +144,11 @@ const (
 	StateTrxState           byte = 5
 )
 
+// AppendState appends an entry of session state.
+func AppendState(dst []byte, kind byte, data []byte) []byte {
+	return AppendLenencString(append(dst, kind), data)
+}
+
 // WalkState calls f for each entry of an OK packet's session state, until f says
 // false. data is a slice of state.
 func WalkState(state []byte, f func(kind byte, data []byte) bool) error {
