@@ -19,7 +19,8 @@ type Rows struct {
 	ok     wire.OK
 	err    error
 	binary bool
-	inRows bool // rows are still to come
+	inRows bool   // rows are still to come
+	out    uint16 // status flags to add to the end of the result, see wire.AfterOutParams
 	closed bool
 }
 
@@ -54,7 +55,7 @@ func (k *call) rows(binary bool) (*Rows, error) {
 
 // head reads the head of a result: an OK, or the definitions of columns.
 func (r *Rows) head() {
-	r.cols, r.values, r.raw, r.ok, r.inRows = nil, nil, nil, wire.OK{}, false
+	r.cols, r.values, r.raw, r.ok, r.inRows, r.out = nil, nil, nil, wire.OK{}, false, 0
 	p, err := r.k.read()
 	if err == nil && wire.IsLocalInfile(p) {
 		if err = r.k.sendFile(p); err == nil {
@@ -101,6 +102,7 @@ func (r *Rows) definitions(p []byte) error {
 	if err != nil {
 		return err
 	}
+	r.out = wire.AfterOutParams(ok.Status)
 	if ok.Status&wire.StatusCursorExists != 0 {
 		r.endResult(p)
 	}
@@ -115,6 +117,7 @@ func (r *Rows) endResult(p []byte) {
 		return
 	}
 	ok.State = append([]byte(nil), ok.State...)
+	ok.Status |= r.out
 	r.ok, r.inRows, r.raw = ok, false, nil
 	r.k.c.status = ok.Status
 	if ok.Status&wire.StatusMoreResults == 0 {

@@ -54,6 +54,33 @@ func testPrepared(t *testing.T, e *env) {
 		compareTextAndBinary(t, c, "SELECT 1, 1.5, 'a', NULL, now(6) = now(6), cast('2020-01-01 00:00:00.5' AS DATETIME(6)), maketime(-1, 2, 3.25), timediff('10:00:00.5', '20:00:00')")
 		testParams(t, c)
 		testCursor(t, c)
+		testOutParams(t, c)
+	}
+}
+
+// testOutParams calls a procedure whose OUT parameter comes as a result of its own, before the OK of the call.
+func testOutParams(t *testing.T, c *client.Conn) {
+	t.Helper()
+	exec(t, c, "DROP PROCEDURE IF EXISTS outs")
+	exec(t, c, "CREATE PROCEDURE outs(IN a INT, OUT b INT) BEGIN SELECT a; SET b = a + 1; END")
+	s, err := c.Prepare(t.Context(), "CALL outs(?, ?)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r, err := s.Execute(t.Context(), wire.IntParam(5), wire.NullParam())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for more := true; more; more = r.NextResult() {
+			for r.Next() {
+				got = append(got, string(r.Values()[0]))
+			}
+		}
+		if err := r.Close(); err != nil || strings.Join(got, ",") != "5,6" {
+			t.Fatalf("results %v, %v", got, err)
+		}
 	}
 }
 

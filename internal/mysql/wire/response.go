@@ -128,6 +128,15 @@ func IsEnd(payload []byte) bool {
 	return len(payload) > 0 && payload[0] == packetEOF && len(payload) < maxChunk
 }
 
+// AfterOutParams returns the status flags that a result's last EOF must be given when the EOF after its columns had the
+// status columns: servers that send the OUT parameters of a procedure say only there that more follows.
+func AfterOutParams(columns uint16) uint16 {
+	if columns&StatusPSOutParams == 0 {
+		return 0
+	}
+	return columns & (StatusPSOutParams | StatusMoreResults)
+}
+
 // IsProgress says whether payload is MariaDB's progress report, which only looks
 // like an ERR packet.
 func IsProgress(payload []byte) bool {

@@ -188,8 +188,12 @@ func (s *Scanner) packet() error {
 			s.Rows++
 			return nil
 		}
+		before := s.Status
 		if err := s.end(head); err != nil {
 			return err
+		}
+		if !s.caps.Has(ClientDeprecateEOF) {
+			s.Status |= AfterOutParams(before)
 		}
 		s.resultDone()
 	default:

@@ -251,6 +251,35 @@ func TestScannerOnRandomAnswers(t *testing.T) {
 }
 
 // TestScannerOnBigRows: rows of several chunks, whose later chunks look like ends.
+// TestScannerOnOutParams reads what both servers answer to a prepared CALL with an OUT parameter: without
+// ClientDeprecateEOF only the first EOF of the parameter's result tells that the OK of the call follows.
+func TestScannerOnOutParams(t *testing.T) {
+	const out = StatusAutocommit | StatusMoreResults | StatusPSOutParams
+	column := AppendColumn(nil, &Column{Name: "b", Type: TypeLong, Charset: 63}, 0)
+	row := []byte{0, 0, 6, 0, 0, 0}
+	ok := AppendOK(nil, OK{Status: StatusAutocommit}, 0, false)
+	for name, tt := range map[string]struct {
+		caps    Capability
+		packets [][]byte
+	}{
+		"classic":    {0, [][]byte{{1}, column, AppendEOF(nil, 0, out), row, AppendEOF(nil, 0, StatusAutocommit), ok}},
+		"deprecated": {ClientDeprecateEOF, [][]byte{{1}, column, row, AppendOK(nil, OK{Status: out}, ClientDeprecateEOF, true), ok}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var answer []byte
+			for i, p := range tt.packets {
+				answer = append(AppendHeader(answer, len(p), uint8(i+1)), p...)
+			}
+			var s Scanner
+			s.Reset(ResponseQuery, tt.caps)
+			n, done, err := s.Feed(answer)
+			if n != len(answer) || !done || err != nil || s.Results != 2 || s.Rows != 1 {
+				t.Errorf("%d of %d bytes, done %v, %v: %+v", n, len(answer), done, err, s)
+			}
+		})
+	}
+}
+
 func TestScannerOnBigRows(t *testing.T) {
 	for _, caps := range []Capability{0, ClientDeprecateEOF} {
 		for _, n := range []int{maxChunk - 10, maxChunk - 9, maxChunk - 8, maxChunk, 2*maxChunk - 9, 2 * maxChunk} {
