@@ -1,5 +1,5 @@
 <?php
-// PDO (mysqlnd) through the gateway, with the server's prepared statements and with PDO's own.
+// PDO (mysqlnd) through the gateway, with the server's prepared statements and with PDO's own; cursors by mysqli.
 
 const LOW = 1;   // on shard -80
 const HIGH = 4;  // on shard 80-
@@ -157,6 +157,43 @@ function many(PDO $db): void
     echo "ok many\n";
 }
 
+// cursors reads by mysqli with a cursor on the server: rows of one shard, then of both, which come without one.
+function cursors(): void
+{
+    mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
+    $db = new mysqli(getenv('PELORUS_HOST'), 'root', '', 'app', (int) getenv('PELORUS_PORT'));
+    $db->query('DELETE FROM item');
+    foreach ([LOW, HIGH] as $id) {
+        $db->query("INSERT INTO item (id, name) VALUES ($id, 'c')");
+    }
+    foreach ([false, true] as $transaction) {
+        if ($transaction) {
+            $db->begin_transaction();
+        }
+        foreach (['SELECT id FROM item WHERE id = 4' => [HIGH], 'SELECT id FROM item ORDER BY id' => [LOW, HIGH]] as $sql => $want) {
+            $s = $db->prepare($sql);
+            $s->attr_set(MYSQLI_STMT_ATTR_CURSOR_TYPE, MYSQLI_CURSOR_TYPE_READ_ONLY);
+            foreach ([1, 2] as $again) {
+                $s->execute();
+                $s->bind_result($id);
+                $got = [];
+                while ($s->fetch()) {
+                    $got[] = $id;
+                }
+                equal("cursor of $sql", $got, $want);
+            }
+            $s->close();
+        }
+        if ($transaction) {
+            $db->commit();
+        }
+    }
+    $db->query('DELETE FROM item');
+    $db->close();
+    echo "ok cursors\n";
+}
+
+cursors();
 foreach ([false, true] as $emulate) {
     $db = open($emulate);
     types($db);
