@@ -194,18 +194,6 @@ func procField(t testing.TB, pid int, name string) int {
 
 const mib = 1 << 20
 
-// settled waits until a process' memory has fallen to limit, and returns what it is then.
-func (w *world) settled(what string, pid, limit int) int {
-	w.t.Helper()
-	w.WaitFor(what, func() error {
-		if n := rss(w.t, pid); n > limit {
-			return fmt.Errorf("%d MiB resident, want at most %d", n/mib, limit/mib)
-		}
-		return nil
-	})
-	return rss(w.t, pid)
-}
-
 // logSince returns what a process has logged since its log was size bytes long.
 func logSince(t testing.TB, p devcluster.Process, size int64) string {
 	t.Helper()

@@ -9,18 +9,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/pelorusdb/pelorus/internal/devcluster"
-	"github.com/pelorusdb/pelorus/test/servers"
 )
 
 const (
@@ -70,7 +63,7 @@ var attacks = []attack{
 func hostile(w *world) {
 	g := w.startGateway("--max-connections", fmt.Sprint(hostileConnections), "--write-timeout", unreadTime.String(),
 		"--max-packet", fmt.Sprint(maxPacket), "--memory", fmt.Sprint(hostileMemory))
-	l := g.w.startLoad(strict)
+	l := g.startLoad(strict)
 	for _, a := range attacks {
 		w.t.Run(a.name, func(t *testing.T) {
 			g := g.in(t)
@@ -91,7 +84,7 @@ func hostile(w *world) {
 			if len(lines) > clients || a.logged && len(lines) == 0 {
 				t.Errorf("%d log lines about %d clients:\n%s", len(lines), clients, strings.Join(lines[:min(5, len(lines))], "\n"))
 			}
-			g.w.WaitFor("all memory to be given back", func() error {
+			g.WaitFor("all memory to be given back", func() error {
 				used, err := g.metric("pelorus_gateway_memory_bytes", `state="used"`)
 				if err == nil && used > 0 {
 					err = fmt.Errorf("%d bytes are in use", used)
@@ -102,85 +95,6 @@ func hostile(w *world) {
 	}
 	l.progress()
 	l.stop()
-}
-
-// gateway is one that the test has started beside the cluster's own.
-type gateway struct {
-	w   *world
-	pid int
-	log string
-	*world
-	http string
-}
-
-// startGateway starts a gateway of the cluster and waits until it serves. w's fields that name a gateway name it then.
-func (w *world) startGateway(args ...string) *gateway {
-	w.t.Helper()
-	dir := w.t.TempDir()
-	sub := *w
-	sub.Cluster = w.For(w.t)
-	sub.Gateway = fmt.Sprintf("127.0.0.1:%d", servers.FreePort(w.t))
-	g := &gateway{w: &sub, world: &sub, log: filepath.Join(dir, "gateway.log"), http: fmt.Sprintf("127.0.0.1:%d", servers.FreePort(w.t))}
-	args = append([]string{"gateway", "--listen", sub.Gateway, "--http", g.http, "--credentials", filepath.Join(w.Dir, "credentials.yaml"),
-		"--etcd", fmt.Sprintf("http://127.0.0.1:%d", w.process("topo").Port)}, args...)
-	logFile, err := os.Create(g.log)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer logFile.Close()
-	cmd := exec.Command(w.Bin, args...)
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	g.pid = cmd.Process.Pid
-	w.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended by itself, which alive tells
-		_ = cmd.Wait()
-		if b, err := os.ReadFile(g.log); err == nil && w.t.Failed() {
-			w.t.Logf("the end of the gateway's log:\n%s", b[max(0, len(b)-4<<10):])
-		}
-	})
-	sub.WaitFor("the gateway", func() error {
-		res, err := http.Get("http://" + g.http + "/healthz")
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return errors.New(res.Status)
-		}
-		return nil
-	})
-	return g
-}
-
-func (g *gateway) in(t *testing.T) *gateway {
-	sub := *g
-	sub.world = g.w.in(t)
-	sub.w = sub.world
-	return &sub
-}
-
-func (g *gateway) process() devcluster.Process { return devcluster.Process{Log: g.log} }
-
-// resetPeak makes the kernel forget the largest memory so far.
-func (g *gateway) resetPeak() {
-	g.t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", g.pid), []byte("5"), 0); err != nil {
-		g.t.Fatalf("reset the peak of the gateway's memory: %v", err)
-	}
-}
-
-// alive proves that a new client is served.
-func (g *gateway) alive() {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	if err := g.DB(keyspace).PingContext(ctx); err != nil {
-		b, _ := os.ReadFile(g.log) // the error above is what counts
-		g.t.Fatalf("the gateway serves no new client: %v\n%s", err, b[max(0, len(b)-8<<10):])
-	}
 }
 
 // attackLines are the log's lines about clients.
@@ -551,7 +465,7 @@ func halfLarge(g *gateway) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	g.w.WaitFor("the memory to be taken", func() error {
+	g.WaitFor("the memory to be taken", func() error {
 		used, err := g.metric("pelorus_gateway_memory_bytes", `state="used"`)
 		if err == nil && used < hostileMemory/4 {
 			err = fmt.Errorf("%d MiB are in use", used/mib)
@@ -768,7 +682,7 @@ func flood(g *gateway) (int, error) {
 	if refused < crowd || len(held) < hostileConnections/2 {
 		err = errors.Join(err, fmt.Errorf("%d refused and %d let in with a limit of %d", refused, len(held), hostileConnections))
 	}
-	g.w.WaitFor("room for new clients", func() error {
+	g.WaitFor("room for new clients", func() error {
 		c, err := loggedIn(g.Gateway)
 		if err == nil {
 			c.Close()
@@ -776,32 +690,4 @@ func flood(g *gateway) (int, error) {
 		return err
 	})
 	return n, err
-}
-
-// metric sums the samples of a metric that carry a label.
-func (g *gateway) metric(name, label string) (int, error) {
-	res, err := http.Get("http://" + g.http + "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, mib))
-	if err != nil {
-		return 0, err
-	}
-	sum, seen := 0, false
-	for line := range strings.Lines(string(b)) {
-		if !strings.HasPrefix(line, name+"{") || !strings.Contains(line, label) {
-			continue
-		}
-		var n float64
-		if _, err := fmt.Sscan(line[strings.LastIndex(line, " ")+1:], &n); err != nil {
-			return 0, fmt.Errorf("read %s: %w", line, err)
-		}
-		sum, seen = sum+int(n), true
-	}
-	if !seen {
-		return 0, fmt.Errorf("the gateway has no metric %s with %s", name, label)
-	}
-	return sum, nil
 }

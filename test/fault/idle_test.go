@@ -80,7 +80,7 @@ func idle(w *world) {
 // poolsEmpty waits until the gateway's pools have given up what nobody uses.
 func (g *gateway) poolsEmpty() (text string) {
 	g.t.Helper()
-	g.w.WaitFor("the pools to let go", func() error {
+	g.WaitFor("the pools to let go", func() error {
 		n, err := g.metric(`pelorus_gateway_pool_connections`, `state="open"`)
 		text = fmt.Sprintf("%d connections", n)
 		if err == nil && n > 0 {
