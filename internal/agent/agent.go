@@ -229,6 +229,7 @@ func (a *Agent) record(l net.Listener) (*topov1.Tablet, error) {
 	}
 	if a.srv != nil {
 		rec.Flavor, rec.ServerVersion = proto.String(a.srv.Binary().Family), proto.String(a.srv.Binary().Version)
+		rec.MysqlSocket = proto.String(a.srv.Socket())
 	} else if _, port, err := net.SplitHostPort(a.cfg.Adopt); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 			rec.MysqlPort = proto.Uint32(uint32(n))

@@ -118,10 +118,10 @@ func (g *gateway) run(ctx context.Context) error {
 }
 
 // newPool makes the pool of connections to one server's database.
-func (g *gateway) newPool(addr, db string) *pool.Pool {
+func (g *gateway) newPool(addr, socket, db string) *pool.Pool {
 	return pool.New(pool.Config{
 		Dial: client.Config{
-			Addr: addr, User: g.creds.App.User, Password: g.creds.App.Password, Database: db,
+			Addr: addr, Socket: socket, User: g.creds.App.User, Password: g.creds.App.Password, Database: db,
 			LocalFiles: true, ConnectTimeout: 5 * time.Second, MaxPacket: 1 << 30,
 			Attrs: map[string]string{"program_name": "pelorus-gateway"},
 		},

@@ -328,6 +328,8 @@ type Tablet struct {
 	Flavor        *string                `protobuf:"bytes,10,opt,name=flavor" json:"flavor,omitempty"`
 	ServerVersion *string                `protobuf:"bytes,11,opt,name=server_version,json=serverVersion" json:"server_version,omitempty"`
 	RegisteredAt  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=registered_at,json=registeredAt" json:"registered_at,omitempty"`
+	// mysql_socket is the path of the server's Unix socket on its own machine.
+	MysqlSocket   *string `protobuf:"bytes,13,opt,name=mysql_socket,json=mysqlSocket" json:"mysql_socket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -444,6 +446,13 @@ func (x *Tablet) GetRegisteredAt() *timestamppb.Timestamp {
 		return x.RegisteredAt
 	}
 	return nil
+}
+
+func (x *Tablet) GetMysqlSocket() string {
+	if x != nil && x.MysqlSocket != nil {
+		return *x.MysqlSocket
+	}
+	return ""
 }
 
 // TabletLocator finds a tablet's record by alias.
@@ -832,7 +841,7 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	"\rprimary_since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fprimarySince\x12\x18\n" +
 	"\aserving\x18\x06 \x01(\bR\aserving\x129\n" +
 	"\n" +
-	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xf9\x02\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x9c\x03\n" +
 	"\x06Tablet\x12\x14\n" +
 	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x12\n" +
 	"\x04cell\x18\x02 \x01(\tR\x04cell\x12\x10\n" +
@@ -848,7 +857,8 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	"\x06flavor\x18\n" +
 	" \x01(\tR\x06flavor\x12%\n" +
 	"\x0eserver_version\x18\v \x01(\tR\rserverVersion\x12?\n" +
-	"\rregistered_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\"A\n" +
+	"\rregistered_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x12!\n" +
+	"\fmysql_socket\x18\r \x01(\tR\vmysqlSocket\"A\n" +
 	"\rTabletLocator\x12\x1a\n" +
 	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\tR\x05shard\"X\n" +

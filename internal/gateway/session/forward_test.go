@@ -190,7 +190,7 @@ func fakeGateway(t testing.TB) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	targets := target.NewWatcher(fakeTopology(t, ctx), target.Config{Log: log, NewPool: func(addr, db string) *pool.Pool {
+	targets := target.NewWatcher(fakeTopology(t, ctx), target.Config{Log: log, NewPool: func(addr, _, db string) *pool.Pool {
 		return pool.New(pool.Config{Dial: client.Config{Addr: addr, User: "app", Database: db}, Max: 10, Wait: waitLimit, IdleTimeout: time.Minute})
 	}})
 	done := make(chan struct{})

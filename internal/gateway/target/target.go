@@ -16,10 +16,11 @@ import (
 // Endpoint is one server that statements can be sent to. Endpoints live as long as their address stays the same, so
 // that snapshots share their pools.
 type Endpoint struct {
-	Alias string
-	Addr  string // host:port
-	Type  string // "primary", "replica", "rdonly"
-	Pool  *pool.Pool
+	Alias  string
+	Addr   string // host:port
+	socket string // path of the server's Unix socket if it is on this machine
+	Type   string // "primary", "replica", "rdonly"
+	Pool   *pool.Pool
 }
 
 // Shard is one shard as it stood in a snapshot.

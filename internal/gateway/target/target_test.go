@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	x := &world{t: t, top: topo.New(store), log: &logBuffer{}}
 	x.w = NewWatcher(x.top, Config{
 		Log: slog.New(slog.NewTextHandler(x.log, nil)),
-		NewPool: func(addr, db string) *pool.Pool {
+		NewPool: func(addr, _, db string) *pool.Pool {
 			p := pool.New(pool.Config{Dial: client.Config{Addr: addr, Database: db}, Max: 1})
 			x.mu.Lock()
 			defer x.mu.Unlock()
@@ -334,5 +334,17 @@ func TestFind(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { ks.Find([]byte{0x41}) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A server on loopback is reached by its socket; one that has another address is not, even if it says that it is here.
+func TestLocalSocket(t *testing.T) {
+	for host, want := range map[string]string{"127.0.0.1": "/s", "::1": "/s", "10.0.0.1": "", "localhost": "", "db1.example": "", "": ""} {
+		if got := localSocket(&topov1.Tablet{Host: &host, MysqlSocket: ptr("/s")}); got != want {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+	if got := localSocket(&topov1.Tablet{Host: ptr("127.0.0.1")}); got != "" {
+		t.Errorf("an older agent that does not say its socket: %q", got)
 	}
 }

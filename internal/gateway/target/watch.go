@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,8 +21,9 @@ import (
 
 // Config says how a Watcher makes its endpoints.
 type Config struct {
-	// NewPool makes the pool of connections to a server's database.
-	NewPool func(addr, db string) *pool.Pool
+	// NewPool makes the pool of connections to a server's database. socket is the path of the server's Unix socket if the server
+	// is on this machine, else empty.
+	NewPool func(addr, socket, db string) *pool.Pool
 	Log     *slog.Logger
 }
 
@@ -216,9 +218,9 @@ func (w *Watcher) keyspace(name string, view *topo.KeyspaceView, used map[string
 			// An older reign than one that was seen: keep what the newer one said.
 			if old := w.cur.Load().Keyspaces[name]; old != nil {
 				if sh := old.Shard(shName); sh != nil && sh.Primary != nil {
-					used[endpointKey(sh.Primary.Addr, ks.DBName)] = true
+					used[endpointKey(sh.Primary, ks.DBName)] = true
 					for _, r := range sh.Replicas {
-						used[endpointKey(r.Addr, ks.DBName)] = true
+						used[endpointKey(r, ks.DBName)] = true
 					}
 					cp := *sh
 					cp.Keyspace = ks
@@ -256,7 +258,7 @@ func (w *Watcher) attach(sh *Shard, rec *topov1.Shard, view *topo.KeyspaceView, 
 		}
 		e := w.endpoint(t, sh.Keyspace.DBName, used)
 		if primary {
-			sh.Primary = &Endpoint{Alias: a, Addr: e.Addr, Type: "primary", Pool: e.Pool}
+			sh.Primary = &Endpoint{Alias: a, Addr: e.Addr, socket: e.socket, Type: "primary", Pool: e.Pool}
 			if snap.ServerVersion == "" {
 				snap.ServerVersion, snap.Flavor = t.GetServerVersion(), t.GetFlavor()
 			}
@@ -266,22 +268,33 @@ func (w *Watcher) attach(sh *Shard, rec *topov1.Shard, view *topo.KeyspaceView, 
 		if t.GetType() == topov1.TabletType_TABLET_TYPE_RDONLY {
 			kind = "rdonly"
 		}
-		sh.Replicas = append(sh.Replicas, &Endpoint{Alias: a, Addr: e.Addr, Type: kind, Pool: e.Pool})
+		sh.Replicas = append(sh.Replicas, &Endpoint{Alias: a, Addr: e.Addr, socket: e.socket, Type: kind, Pool: e.Pool})
 	}
 }
 
-func endpointKey(addr, db string) string { return addr + "/" + db }
+func endpointKey(e *Endpoint, db string) string { return e.Addr + "/" + db + "/" + e.socket }
 
 func (w *Watcher) endpoint(t *topov1.Tablet, db string, used map[string]bool) *Endpoint {
-	addr := net.JoinHostPort(t.GetHost(), strconv.Itoa(int(t.GetMysqlPort())))
-	key := endpointKey(addr, db)
-	used[key] = true
-	e := w.endpoints[key]
-	if e == nil {
-		e = &Endpoint{Alias: t.GetAlias(), Addr: addr, Pool: w.cfg.NewPool(addr, db)}
-		w.endpoints[key] = e
+	e := &Endpoint{
+		Alias: t.GetAlias(), Addr: net.JoinHostPort(t.GetHost(), strconv.Itoa(int(t.GetMysqlPort()))), socket: localSocket(t),
 	}
+	key := endpointKey(e, db)
+	used[key] = true
+	if known := w.endpoints[key]; known != nil {
+		return known
+	}
+	e.Pool = w.cfg.NewPool(e.Addr, e.socket, db)
+	w.endpoints[key] = e
 	return e
+}
+
+// localSocket is the path of a tablet's Unix socket, which is cheaper than TCP, if the tablet's host is this one's loopback
+// address; else empty. Another name of this machine does not count: whoever cuts it off from the network means it.
+func localSocket(t *topov1.Tablet) string {
+	if ip, err := netip.ParseAddr(t.GetHost()); err == nil && ip.IsLoopback() {
+		return t.GetMysqlSocket()
+	}
+	return ""
 }
 
 // VSchemas returns what the newest snapshot's vschemas were made of. The caller does not change it.

@@ -17,8 +17,11 @@ import (
 
 // Config says where to connect, as whom, and what to speak.
 type Config struct {
-	Network  string // "tcp" (the default) or "unix"
-	Addr     string // HOST:PORT, or the path of a socket
+	Network string // "tcp" (the default) or "unix"
+	Addr    string // HOST:PORT, or the path of a socket
+	// Socket is the path of the Unix socket of the server that listens on Addr's port on this machine. It is tried first;
+	// Addr is used when nothing answers there, or another server does.
+	Socket   string
 	User     string
 	Password string
 	Database string
@@ -98,6 +101,9 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if c := dialSocket(ctx, cfg); c != nil {
+		return c, nil
+	}
 	if cfg.Network == "" {
 		cfg.Network = "tcp"
 	}

@@ -30,6 +30,7 @@ func TestRealServers(t *testing.T) {
 				f    func(*testing.T, *env)
 			}{
 				{"logins", testLogins},
+				{"socket", testSocket},
 				{"tls", testTLS},
 				{"results", testResults},
 				{"multi results", testMultiResults},
