@@ -33,6 +33,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
+	"github.com/pelorusdb/pelorus/internal/gateway/variables"
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/topo"
@@ -166,12 +167,13 @@ func (g *gateway) prepare(ctx context.Context) error {
 			Merge: exec.Limits{MaxRows: g.cfg.MergeRows, MaxBytes: g.cfg.MergeBytes}, MaxRedoBytes: 24 << 20,
 			Memory: g.memory, Queue: g.queue, WaitPrimary: g.cfg.WaitPrimary, MariaDB: mariaDB, Log: g.log,
 		},
-		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: prepared.NewTable(),
-		Clients: reg, Server: server,
+		Targets: g.targets, Plans: plans, Scopes: route.NewScopes(), Stmts: prepared.NewTable(),
+		Variables: &variables.Config{Settings: settings.NewTable(), MaxUser: 10_000, IdleTimeout: g.cfg.IdleTimeout, MariaDB: mariaDB},
+		Clients:   reg, Server: server,
 		Metrics: session.NewMetrics(g.reg, reg, plans), Admin: g, May: g.accounts.may, Rights: g.accounts.rights,
 		Limits: session.Limits{
-			MaxPacket: g.cfg.MaxPacket, MaxPrepared: 16_382, MaxUserVars: 10_000, WriteTimeout: g.cfg.WriteTimeout,
-			IdleTimeout: g.cfg.IdleTimeout, QueryTimeout: g.cfg.QueryTimeout,
+			MaxPacket: g.cfg.MaxPacket, MaxPrepared: 16_382, WriteTimeout: g.cfg.WriteTimeout,
+			QueryTimeout: g.cfg.QueryTimeout,
 		},
 		Cell: g.cfg.Cell, MariaDB: mariaDB, Version: version, Log: g.log,
 	}

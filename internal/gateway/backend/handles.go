@@ -10,8 +10,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 )
 
-import ()
-
 // Describe prepares the text on a connection of the shard and returns the definitions of its parameters and columns.
 func (b *Backend) Describe(sh *target.Shard, text *pool.Statement) (params, cols []wire.Column, err error) {
 	if c := b.Held(sh); c != nil {

@@ -15,8 +15,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
 
-import ()
-
 // Statement is a prepared statement of one session.
 type Statement struct {
 	ID     uint32

@@ -6,8 +6,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 )
 
-import ()
-
 // Table shares the texts of prepared statements between sessions, so that a server's connection prepares
 // each once. Safe for concurrent use.
 type Table struct {

@@ -21,8 +21,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/vindex"
 )
 
-import ()
-
 // Scope is where a session's unqualified statements go. Scopes are interned, so that one pointer stands for all of it.
 type Scope struct {
 	Keyspace string // "" when none is selected; may be a system schema such as information_schema

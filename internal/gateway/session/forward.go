@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -347,4 +348,10 @@ func (s *Session) giveBack(c *pool.Conn) {
 		return
 	}
 	c.Release()
+}
+
+// parseUint reads a number; what is none is 0.
+func parseUint(b []byte) uint64 {
+	n, _ := strconv.ParseUint(string(b), 10, 64)
+	return n
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/gateway/txn"
+	"github.com/pelorusdb/pelorus/internal/gateway/variables"
 	"github.com/pelorusdb/pelorus/internal/mysql/client"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/topo"
@@ -210,14 +211,14 @@ func fakeGateway(t testing.TB) string {
 	}
 	reg, plans := clients.New(), plancache.New()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Settings: settings.NewTable(), Stmts: prepared.NewTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Variables: &variables.Config{Settings: settings.NewTable(), MaxUser: 10}, Stmts: prepared.NewTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
 		Backend: &backend.Config{
 			Targets: targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Merge: exec.Limits{MaxRows: 1000, MaxBytes: 1 << 20},
 			MaxRedoBytes: 1 << 20, WaitPrimary: waitLimit, Log: log,
 		},
 		Metrics: NewMetrics(prometheus.NewRegistry(), reg, plans),
 		May:     func(string, string) bool { return true }, Rights: func(string) (bool, bool) { return false, false },
-		Limits:  Limits{MaxPacket: 1 << 20, MaxPrepared: 100, MaxUserVars: 10, WriteTimeout: time.Minute},
+		Limits:  Limits{MaxPacket: 1 << 20, MaxPrepared: 100, WriteTimeout: time.Minute},
 		Version: "9.7.4-pelorus", Log: log,
 	}
 	return listen(t, func(nc net.Conn) { Serve(ctx, nc, sh) })

@@ -17,8 +17,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
-import ()
-
 // infileReader reads the file that the client sends, until its empty packet.
 type infileReader struct {
 	conn *wire.Conn

@@ -7,8 +7,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/plancache"
 )
 
-import ()
-
 // Metrics are the counters of all sessions of a gateway.
 type Metrics struct {
 	Errors   prometheus.Counter

@@ -65,7 +65,10 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 	}
 	switch st := stmt.(type) {
 	case *parse.SetStmt:
-		return s.set(snap, st, sql, more)
+		if err := s.vars.Set(snap, st, sql); err != nil {
+			return s.failMore(err)
+		}
+		return s.done(more)
 	case *parse.UseStmt:
 		return s.useStmt(st, more)
 	case *parse.TxnStmt:
@@ -86,7 +89,7 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 		return s.loadData(snap, st, sql, more)
 	case *parse.DoStmt:
 		for _, e := range st.Exprs {
-			if _, err := s.evaluate(snap, e, sql); err != nil {
+			if _, err := s.vars.Evaluate(snap, e, sql); err != nil {
 				return s.failMore(err)
 			}
 		}
@@ -99,21 +102,6 @@ func (s *Session) own(snap *target.Snapshot, stmt parse.Statement, sql []byte, m
 		return s.other(st, more)
 	}
 	return s.failMore(errcode.New(errcode.InternalFault, "statement of the session's own has no code"))
-}
-
-// useStmt runs USE.
-func (s *Session) useStmt(st *parse.UseStmt, more bool) error {
-	if err := s.use(st.DB); err != nil {
-		return s.failMore(err)
-	}
-	s.rowCount = 0
-	s.warnings = s.warnings[:0]
-	return s.to.OK(wire.OK{State: schemaState(st.DB)}, more)
-}
-
-// schemaState is the session state that tells of a new default database.
-func schemaState(name string) []byte {
-	return wire.AppendState(nil, wire.StateSchema, wire.AppendLenencString(nil, name))
 }
 
 // done answers OK to a statement that changed nothing on servers.
@@ -215,7 +203,7 @@ func (s *Session) lockTables(snap *target.Snapshot, st *parse.LockTablesStmt, sq
 
 // kill runs KILL [QUERY] id.
 func (s *Session) kill(snap *target.Snapshot, st *parse.KillStmt, sql []byte, more bool) error {
-	text, err := s.setValue(snap, st.ID, sql)
+	text, err := s.vars.Value(snap, st.ID, sql)
 	if err != nil {
 		return s.failMore(err)
 	}
@@ -245,7 +233,7 @@ func (s *Session) killStatement(id uint64, queryOnly, more bool) error {
 func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 	text := st.Text
 	if st.Var != "" {
-		v, ok := s.userVars[strings.ToLower(st.Var)]
+		v, ok := s.vars.User()[strings.ToLower(st.Var)]
 		if !ok || v == "NULL" {
 			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
 		}
@@ -268,7 +256,7 @@ func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
 func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {
 	var text string
 	if st.Immediate != nil {
-		v, err := s.setValue(snap, st.Immediate, sql)
+		v, err := s.vars.Value(snap, st.Immediate, sql)
 		if err != nil {
 			return s.failMore(err)
 		}
@@ -287,7 +275,7 @@ func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql [
 	values := make([][]byte, len(st.Vars))
 	for i, v := range st.Vars {
 		values[i] = []byte("NULL")
-		if lit, ok := s.userVars[strings.ToLower(v)]; ok {
+		if lit, ok := s.vars.User()[strings.ToLower(v)]; ok {
 			values[i] = []byte(lit)
 		}
 	}
@@ -305,36 +293,4 @@ func (s *Session) sqlDeallocate(st *parse.DeallocateStmt, more bool) error {
 	}
 	delete(s.sqlPrep, name)
 	return s.done(more)
-}
-
-// oneValue is a sink that keeps the first value as a literal.
-type oneValue struct {
-	col  wire.Column
-	text string
-	rows int
-}
-
-// Columns keeps the first column's type.
-func (v *oneValue) Columns(cols []wire.Column) error {
-	if len(cols) > 0 {
-		v.col = cols[0]
-	}
-	return nil
-}
-
-// Row keeps the first row.
-func (v *oneValue) Row(values [][]byte) error {
-	if v.rows++; v.rows == 1 && len(values) > 0 {
-		v.text = rewrite.Literal(v.col, values[0])
-	}
-	return nil
-}
-
-// RawRow decodes a text row and keeps it.
-func (v *oneValue) RawRow(row []byte) error {
-	values, err := wire.ParseTextRow(row, nil)
-	if err != nil {
-		return err
-	}
-	return v.Row(values)
 }

@@ -2,8 +2,7 @@ package session
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/backend"
@@ -18,12 +17,12 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
-// values are what the session knows of itself.
-func (s *Session) values() *rewrite.Values {
+// Values are what the session knows of itself.
+func (s *Session) Values() *rewrite.Values {
 	v := &rewrite.Values{
 		User: s.login.User, Host: s.host, Keyspace: s.back.Route.Scope.Keyspace, Version: s.sh.Version, ConnectionID: s.id,
 		LastInsertID: s.lastInsertID, FoundRows: s.foundRows, RowCount: s.rowCount, TxnMode: s.back.Tx.Mode.String(),
-		Warnings: len(s.warnings), UserVars: s.userVars, WaitTimeout: s.me.IdleLimit(),
+		Warnings: len(s.warnings), UserVars: s.vars.User(), WaitTimeout: s.me.IdleLimit(),
 	}
 	for _, w := range s.warnings {
 		if w.Level == "Error" {
@@ -63,7 +62,7 @@ func (s *Session) runPinned(snap *target.Snapshot, p *plan.Plan, stmt parse.Stat
 	out := s.to.Rows(s.binary, more)
 	s.warnings = s.warnings[:0]
 	var replay [][]byte
-	if set := s.setUserVars(u); set != "" {
+	if set := s.pushUserVars(u); set != "" {
 		replay = append(replay, []byte(set))
 	}
 	replay = append(replay, sql)
@@ -109,7 +108,7 @@ func (s *Session) pinnedShard(snap *target.Snapshot, p *plan.Plan, u *rewrite.Re
 // pinnedAsk runs the statement between setting the variables and reading them back.
 func (s *Session) pinnedAsk(ctx context.Context, c *pool.Conn, u *rewrite.Result, sql []byte, out *reply.Rows) (ok wire.OK, err error) {
 	c.Dirty = c.Dirty || len(u.Assigns) > 0
-	if set := s.setUserVars(u); set != "" {
+	if set := s.pushUserVars(u); set != "" {
 		if _, err := c.Exec(ctx, set); err != nil {
 			return ok, err
 		}
@@ -132,18 +131,9 @@ func (s *Session) pinnedAsk(ctx context.Context, c *pool.Conn, u *rewrite.Result
 	return ok, s.pullUserVars(ctx, c, u)
 }
 
-// setUserVars is the statement that gives a connection the variables that the statement reads, as far as they are set.
-func (s *Session) setUserVars(u *rewrite.Result) string {
-	var sets []string
-	for _, name := range append(append([]string(nil), u.Reads...), u.Assigns...) {
-		if v, ok := s.userVars[name]; ok {
-			sets = append(sets, "@"+rewrite.Ident(name)+" = "+v)
-		}
-	}
-	if len(sets) == 0 {
-		return ""
-	}
-	return "SET " + strings.Join(sets, ", ")
+// pushUserVars is the statement that gives a connection the variables that the statement reads, as far as they are set.
+func (s *Session) pushUserVars(u *rewrite.Result) string {
+	return s.vars.Push(slices.Concat(u.Reads, u.Assigns)...)
 }
 
 // pullUserVars reads what the statement has assigned and counted.
@@ -155,48 +145,28 @@ func (s *Session) pullUserVars(ctx context.Context, c *pool.Conn, u *rewrite.Res
 		}
 		s.foundRows = parseUint(rows[0][0])
 	}
-	if len(u.Assigns) == 0 {
-		return nil
-	}
-	names := make([]string, len(u.Assigns))
-	for i, n := range u.Assigns {
-		names[i] = "@" + rewrite.Ident(n)
-	}
-	cols, rows, err := backend.QueryAll(ctx, c, "SELECT "+strings.Join(names, ", "), 1)
-	if err != nil {
-		return err
-	}
-	for i, n := range u.Assigns {
-		if err := s.keepUserVar(n, rewrite.Literal(cols[i], rows[0][i])); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.vars.Pull(ctx, c, u.Assigns)
 }
 
-// evaluateRows computes an expression that reads tables, by planning it as the statement it is.
-func (s *Session) evaluateRows(snap *target.Snapshot, q string) (string, error) {
-	sql := []byte(q)
+// Read runs a query within the user's rights and hands its rows to a sink.
+func (s *Session) Read(snap *target.Snapshot, sql []byte, sink exec.Sink) error {
 	_, slots, _ := parse.Fingerprint(sql, s.back.Mode, nil)
 	stmt, err := parse.Parse(sql, s.back.Mode)
 	if err != nil {
-		return "", err
+		return err
 	}
 	p, err := plan.Build(sql, slots, stmt, s.env(snap))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if s.bound || s.readOnly {
 		if err := s.allowed(p); err != nil {
-			return "", err
+			return err
 		}
 	}
-	v := &oneValue{}
-	if _, err := s.runPlan(s.back.Statement(snap), p, sql, slots, v); err != nil {
-		return "", err
-	}
-	if v.rows != 1 {
-		return "", errcode.New(errcode.BadVariableValue, "expression", fmt.Sprintf("a query of %d rows", v.rows))
-	}
-	return v.text, nil
+	_, err = s.runPlan(s.back.Statement(snap), p, sql, slots, sink)
+	return err
 }
+
+// SetLastInsertID makes n what LAST_INSERT_ID() is.
+func (s *Session) SetLastInsertID(n uint64) { s.lastInsertID = n }

@@ -46,7 +46,7 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err := settings.CheckStatementSet(stmt); err != nil {
 		return s.fail(err)
 	}
-	u := rewrite.Statement(stmt, sql, s.back.Mode, s.values())
+	u := rewrite.Statement(stmt, sql, s.back.Mode, s.Values())
 	text := sql
 	if u.SQL != nil {
 		text = u.SQL

@@ -148,7 +148,7 @@ func (s *Session) slow(snap *target.Snapshot, sql, raw []byte, slots []parse.Slo
 		}
 		return s.own(snap, stmt, sql, more)
 	}
-	sub := rewrite.Statement(stmt, sql, s.back.Mode, s.values())
+	sub := rewrite.Statement(stmt, sql, s.back.Mode, s.Values())
 	if sub.SQL != nil {
 		// The text is now this session's alone: plan it afresh and don't keep it.
 		sql, raw, key = sub.SQL, nil, nil

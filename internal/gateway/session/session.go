@@ -27,6 +27,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/settings"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/gateway/variables"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
@@ -35,24 +36,22 @@ import (
 type Limits struct {
 	MaxPacket    int           // bytes of one command, default 64 MiB as max_allowed_packet
 	MaxPrepared  int           // prepared statements of one session
-	MaxUserVars  int           // user variables of one session
-	IdleTimeout  time.Duration // wait_timeout, unless the client sets another: a silent client is closed after it; 0: none
 	QueryTimeout time.Duration // a statement that only reads is ended after it; 0: none
 	WriteTimeout time.Duration // a client that does not read is closed after it
 }
 
 // Shared is what all sessions of a gateway have in common. All parts are safe for concurrent use.
 type Shared struct {
-	Targets  *target.Watcher
-	Backend  *backend.Config
-	Plans    *plancache.Cache
-	Scopes   *route.Scopes
-	Settings *settings.Table
-	Stmts    *prepared.Table
-	Clients  *clients.Registry
-	Server   *wire.ServerConfig
-	Metrics  *Metrics
-	Admin    Admin
+	Targets   *target.Watcher
+	Backend   *backend.Config
+	Plans     *plancache.Cache
+	Scopes    *route.Scopes
+	Variables *variables.Config
+	Stmts     *prepared.Table
+	Clients   *clients.Registry
+	Server    *wire.ServerConfig
+	Metrics   *Metrics
+	Admin     Admin
 	// Rights says whether a user is bound to some keyspaces or to reading.
 	Rights func(user string) (bound, readOnly bool)
 	// May says whether a user may use a keyspace.
@@ -69,7 +68,7 @@ type Admin interface {
 	AlterVSchema(ctx context.Context, keyspace, sql string) error
 }
 
-// Session is one client. Its methods are called by one goroutine, but for Kill and Info.
+// Session is one client. Its methods are called by one goroutine, but for Kill and TimeOut.
 type Session struct {
 	sh    *Shared
 	to    reply.Client
@@ -86,8 +85,7 @@ type Session struct {
 	multi    bool // the client may send several statements at once
 	qattrs   bool // COM_QUERY carries query attributes
 
-	vars     settings.Vars
-	userVars map[string]string // lower-case name to SQL literal
+	vars     *variables.Variables
 	prepared map[uint32]*prepared.Statement
 	nextStmt uint32
 	cursors  []*cursor         // open ones
@@ -147,6 +145,7 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 	}
 	s.to = reply.Client{Conn: wc2, Caps: login.Caps, Status: s.status, Gone: s.back.Abandon}
 	s.me = sh.Clients.Add(id, s)
+	s.vars = variables.New(sh.Variables, s, s.back, s.me)
 	defer s.close()
 	s.to.Conn.SetMeter(&s.back.Memory)
 	stop := context.AfterFunc(ctx, func() { s.Kill(false) })
@@ -196,17 +195,11 @@ func (s *Session) begin(login *wire.Login) error {
 // reset gives everything back and forgets all session state but the keyspace and what the login said.
 func (s *Session) reset() {
 	s.back.Reset()
-	s.me.SetIdleLimit(s.sh.Limits.IdleTimeout)
 	s.closePrepared()
-	s.vars = settings.Vars{}
-	s.vars.SetNames(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB))
-	s.back.Mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version)}
-	if s.to.Caps&wire.ClientIgnoreSpace != 0 {
-		s.back.Mode.IgnoreSpace = true
-		s.vars.Set("sql_mode", "concat(@@sql_mode,',IGNORE_SPACE')")
-	}
-	s.back.Settings = s.sh.Settings.Intern(&s.vars)
-	s.userVars, s.sqlPrep = nil, nil
+	ignoreSpace := s.to.Caps&wire.ClientIgnoreSpace != 0
+	s.back.Mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version), IgnoreSpace: ignoreSpace}
+	s.vars.Reset(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB), ignoreSpace)
+	s.sqlPrep = nil
 	s.lastInsertID, s.rowCount, s.foundRows, s.warnings = 0, -1, 0, nil
 }
 
@@ -369,16 +362,6 @@ func (s *Session) command(payload []byte) error {
 	default:
 		return s.fail(errcode.New(errcode.UnknownCommand, payload[0]))
 	}
-}
-
-func (s *Session) comInitDB(name string) error {
-	if name == "" {
-		return s.fail(errcode.New(errcode.NoKeyspace))
-	}
-	if err := s.use(name); err != nil {
-		return s.fail(err)
-	}
-	return s.to.OK(wire.OK{State: schemaState(name)}, false)
 }
 
 func (s *Session) comSetOption(payload []byte) error {

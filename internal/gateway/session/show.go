@@ -12,8 +12,6 @@ import (
 	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
-import ()
-
 // show answers the SHOW statements that are not for one server alone.
 func (s *Session) show(snap *target.Snapshot, st *parse.ShowStmt, sql []byte, more bool) error {
 	if answer.What(st) == "VARIABLES" {
