@@ -1,18 +1,23 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/budget"
+	"github.com/pelorusdb/pelorus/internal/gateway/clients"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/route"
 	"github.com/pelorusdb/pelorus/internal/gateway/session"
 )
@@ -80,13 +85,43 @@ func (g *gateway) relieve(ctx context.Context) {
 		all := g.shared.Clients
 		for _, p := range g.targets.Pools() {
 			if n := p.Stats().Waiting; n > 0 {
-				g.cut.WithLabelValues("connection").Add(float64(session.CutStalled(all, p, stallTime, n)))
+				g.cut.WithLabelValues("connection").Add(float64(cutStalled(all, p, n)))
 			}
 		}
 		if n := g.memory.Stats().Waiting; n > 0 {
-			g.cut.WithLabelValues("memory").Add(float64(session.CutStalled(all, nil, stallTime, n)))
+			g.cut.WithLabelValues("memory").Add(float64(cutStalled(all, nil, n)))
 		}
 	}
+}
+
+// cutStalled ends sessions whose client has stalled for stallTime, those that have the longest first, because others wait for
+// what they hold: a connection of the pool or, if that is nil, memory. It ends no more than so many and returns how many.
+func cutStalled(all *clients.Registry, p *pool.Pool, most int) int {
+	type victim struct {
+		s     *session.Session
+		since time.Duration
+	}
+	now := time.Now()
+	var found []victim
+	for _, c := range all.List() {
+		s, ok := c.Session().(*session.Session)
+		if !ok {
+			continue
+		}
+		if d := s.Stalled(now); d >= stallTime && s.Holds(p) {
+			found = append(found, victim{s, d})
+		}
+	}
+	slices.SortFunc(found, func(a, b victim) int { return cmp.Compare(b.since, a.since) })
+	found = found[:min(len(found), most)]
+	what := "memory of the gateway"
+	if p != nil {
+		what = "a connection to the server at " + p.Addr()
+	}
+	for _, v := range found {
+		v.s.Cut(errcode.New(errcode.ClientStalled, v.since.Round(time.Millisecond), what))
+	}
+	return len(found)
 }
 
 // newCut makes the counter of clients that were cut off for others' sake.

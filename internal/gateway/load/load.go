@@ -1,7 +1,7 @@
 // Package load reads the file of a LOAD DATA as servers read it, row by row and field by field, and writes its values as
 // literals, for a table whose rows go to several servers.
 //
-// It does not know the protocol by which the file comes, plans nothing and inserts nothing. Rows of fixed width (fields
+// It does not ask the client for the file, plans nothing and inserts nothing. Rows of fixed width (fields
 // neither terminated nor enclosed) it does not read.
 package load
 

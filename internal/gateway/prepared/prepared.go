@@ -1,7 +1,7 @@
-// Package prepared is a session's prepared statements, as far as no server is concerned: their texts and parameters, the types
-// and long data that clients send apart from the values, and the values as vindexes and as SQL text see them.
+// Package prepared is a session's prepared statements: their texts and parameters, the types and long data that clients send
+// apart from the values, the values as vindexes and as SQL text see them, and the cursors that are open on servers.
 //
-// It prepares nothing on a server, and does not execute.
+// It executes nothing, fetches nothing, and answers no client.
 package prepared
 
 import (

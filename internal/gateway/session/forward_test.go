@@ -211,14 +211,14 @@ func fakeGateway(t testing.TB) string {
 	}
 	reg, plans := clients.New(), plancache.New()
 	sh := &Shared{
-		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Variables: &variables.Config{Settings: settings.NewTable(), MaxUser: 10}, Stmts: prepared.NewTable(), Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
+		Targets: targets, Plans: plans, Scopes: route.NewScopes(), Variables: &variables.Config{Settings: settings.NewTable(), MaxUser: 10}, Prepared: &prepared.Config{Table: prepared.NewTable(), Max: 100, MaxLong: 1 << 20}, Clients: reg, Server: fakeConfig("9.7.4-pelorus"),
 		Backend: &backend.Config{
 			Targets: targets, Sequences: exec.NewSequences(), Committer: txn.NewCommitter(log, txn.Hooks{}), Merge: exec.Limits{MaxRows: 1000, MaxBytes: 1 << 20},
 			MaxRedoBytes: 1 << 20, WaitPrimary: waitLimit, Log: log,
 		},
 		Metrics: NewMetrics(prometheus.NewRegistry(), reg, plans),
 		May:     func(string, string) bool { return true }, Rights: func(string) (bool, bool) { return false, false },
-		Limits:  Limits{MaxPacket: 1 << 20, MaxPrepared: 100, WriteTimeout: time.Minute},
+		Limits:  Limits{MaxPacket: 1 << 20, WriteTimeout: time.Minute},
 		Version: "9.7.4-pelorus", Log: log,
 	}
 	return listen(t, func(nc net.Conn) { Serve(ctx, nc, sh) })

@@ -1,14 +1,9 @@
 package session
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
-	"github.com/pelorusdb/pelorus/internal/errcode"
-	"github.com/pelorusdb/pelorus/internal/gateway/clients"
 	"github.com/pelorusdb/pelorus/internal/gateway/pool"
-	"github.com/pelorusdb/pelorus/internal/gateway/prepared"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
 )
@@ -48,42 +43,10 @@ func (s *Session) tooBigNow(r *wire.RefusedError) error {
 	return err
 }
 
-// hoard counts bytes that a session keeps from command to command, and what it holds of the gateway's memory for them.
-type hoard struct{ bytes, held int }
-
-// keep adds n bytes, or takes them away if n is negative. The first bytes are free, the others are taken a MiB at a time.
-func (s *Session) keep(h *hoard, n int) error {
-	const step = 1 << 20
-	lack := h.bytes + n - largeText - h.held
-	switch {
-	case lack > 0:
-		lack = max(lack, step)
-		if err := s.back.Memory.Grow(lack); err != nil {
-			return err
-		}
-		h.held += lack
-	case n < 0 && h.held > 0:
-		surplus := min(h.held, -lack)
-		s.back.Memory.Release(surplus)
-		h.held -= surplus
-	}
-	h.bytes += n
-	return nil
-}
-
-// forget takes bytes away that were kept.
-func (s *Session) forget(h *hoard, n int) { _ = s.keep(h, -n) } // fewer bytes are never refused
-
-// dropLong forgets the long data of a prepared statement.
-func (s *Session) dropLong(st *prepared.Statement) {
-	if n := st.DropLong(); n > 0 {
-		s.forget(&s.long, n)
-	}
-}
-
-// stalled says for how long the client has kept what the session holds from others: it does not take its rows, is slow
-// with a large command, or leaves the data of a prepared statement unused.
-func (s *Session) stalled(now time.Time) time.Duration {
+// Stalled says for how long the client has kept what the session holds from others: it does not take its rows, is slow
+// with a large command, or leaves the data of a prepared statement unused. Safe for any
+// goroutine.
+func (s *Session) Stalled(now time.Time) time.Duration {
 	d := s.to.Conn.Stalled(now)
 	if since := s.idleWith.Load(); since != 0 {
 		d = max(d, now.Sub(time.Unix(0, since)))
@@ -91,34 +54,17 @@ func (s *Session) stalled(now time.Time) time.Duration {
 	return d
 }
 
-// CutStalled ends sessions whose client has stalled for a time, those that have the longest first, because others wait for
-// what they hold: a connection of the pool or, if that is nil, memory. It ends no more than so many and returns how many.
-func CutStalled(all *clients.Registry, p *pool.Pool, after time.Duration, most int) int {
-	type victim struct {
-		s     *Session
-		since time.Duration
+// Holds says whether others may wait for what the session holds: a connection of the pool or, if that is nil, memory. Safe for any
+// goroutine.
+func (s *Session) Holds(p *pool.Pool) bool {
+	if p == nil {
+		return s.back.Memory.Held() > 0
 	}
-	now := time.Now()
-	var found []victim
-	for _, c := range all.List() {
-		s, ok := c.Session().(*Session)
-		if !ok {
-			continue
-		}
-		if d := s.stalled(now); d >= after && (p != nil && s.back.Uses(p) || p == nil && s.back.Memory.Held() > 0) {
-			found = append(found, victim{s, d})
-		}
-	}
-	slices.SortFunc(found, func(a, b victim) int { return cmp.Compare(b.since, a.since) })
-	found = found[:min(len(found), most)]
-	what := "memory of the gateway"
-	if p != nil {
-		what = "a connection to the server at " + p.Addr()
-	}
-	for _, v := range found {
-		v.s.log.Info("client connection ended", "user", v.s.me.User(), "remote", v.s.to.Conn.NetConn().RemoteAddr(),
-			"error", errcode.New(errcode.ClientStalled, v.since.Round(time.Millisecond), what))
-		v.s.Kill(false)
-	}
-	return len(found)
+	return s.back.Uses(p)
+}
+
+// Cut ends the session for a reason that is logged. Safe for any goroutine.
+func (s *Session) Cut(why error) {
+	s.log.Info("client connection ended", "user", s.me.User(), "remote", s.to.Conn.NetConn().RemoteAddr(), "error", why)
+	s.Kill(false)
 }

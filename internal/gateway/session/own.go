@@ -6,7 +6,6 @@ import (
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/gateway/answer"
-	"github.com/pelorusdb/pelorus/internal/gateway/rewrite"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 	"github.com/pelorusdb/pelorus/internal/sql/parse"
@@ -225,72 +224,5 @@ func (s *Session) killStatement(id uint64, queryOnly, more bool) error {
 		return errQuit
 	}
 	victim.Session().Kill(queryOnly)
-	return s.done(more)
-}
-
-// SQL-level prepared statements keep their text; EXECUTE writes the variables' values into it.
-
-func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
-	text := st.Text
-	if st.Var != "" {
-		v, ok := s.vars.User()[strings.ToLower(st.Var)]
-		if !ok || v == "NULL" {
-			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
-		}
-		text = rewrite.Unquote(v, s.back.Mode)
-	}
-	if _, err := parse.Parse([]byte(text), s.back.Mode); err != nil {
-		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
-	}
-	if len(s.sqlPrep) >= s.sh.Limits.MaxPrepared {
-		return s.failMore(errcode.New(errcode.TooManyStatements, s.sh.Limits.MaxPrepared))
-	}
-	if s.sqlPrep == nil {
-		s.sqlPrep = map[string]string{}
-	}
-	s.sqlPrep[strings.ToLower(st.Name.Name)] = text
-	s.rowCount, s.warnings = 0, s.warnings[:0]
-	return s.to.OK(wire.OK{Info: "Statement prepared"}, more)
-}
-
-func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {
-	var text string
-	if st.Immediate != nil {
-		v, err := s.vars.Value(snap, st.Immediate, sql)
-		if err != nil {
-			return s.failMore(err)
-		}
-		text = rewrite.Unquote(v, s.back.Mode)
-	} else {
-		t, ok := s.sqlPrep[strings.ToLower(st.Name.Name)]
-		if !ok {
-			return s.failMore(errcode.New(errcode.UnknownStatement, st.Name.Name))
-		}
-		text = t
-	}
-	_, slots, ok := parse.Fingerprint([]byte(text), s.back.Mode, nil)
-	if !ok {
-		return s.failMore(errcode.New(errcode.SyntaxError, "the prepared text can't be read"))
-	}
-	values := make([][]byte, len(st.Vars))
-	for i, v := range st.Vars {
-		values[i] = []byte("NULL")
-		if lit, ok := s.vars.User()[strings.ToLower(v)]; ok {
-			values[i] = []byte(lit)
-		}
-	}
-	full, n := rewrite.Params([]byte(text), slots, values)
-	if n != len(values) {
-		return s.failMore(errcode.New(errcode.BadParameterCount, n, len(values)))
-	}
-	return s.query(full, nil, more)
-}
-
-func (s *Session) sqlDeallocate(st *parse.DeallocateStmt, more bool) error {
-	name := strings.ToLower(st.Name.Name)
-	if _, ok := s.sqlPrep[name]; !ok {
-		return s.failMore(errcode.New(errcode.UnknownStatement, st.Name.Name))
-	}
-	delete(s.sqlPrep, name)
 	return s.done(more)
 }

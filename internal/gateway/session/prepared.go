@@ -2,7 +2,7 @@ package session
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
@@ -21,8 +21,8 @@ import (
 // comPrepare prepares a statement: a server says what its parameters and columns are, the gateway gives the id.
 func (s *Session) comPrepare(payload []byte) error {
 	sql := append([]byte(nil), payload[1:]...)
-	if len(s.prepared) >= s.sh.Limits.MaxPrepared {
-		return s.fail(errcode.New(errcode.TooManyStatements, s.sh.Limits.MaxPrepared))
+	if err := s.prepared.Full(); err != nil {
+		return s.fail(err)
 	}
 	snap := s.sh.Targets.Current()
 	_, slots, ok := parse.Fingerprint(sql, s.back.Mode, nil)
@@ -68,10 +68,10 @@ func (s *Session) comPrepare(payload []byte) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	st.Text = s.sh.Stmts.Retain(string(text))
+	st.Text = s.sh.Prepared.Table.Retain(string(text))
 	params, cols, err := s.back.Describe(sh, st.Text)
 	if err != nil {
-		s.sh.Stmts.Drop(st.Text)
+		s.sh.Prepared.Table.Drop(st.Text)
 		return s.fail(err)
 	}
 	return s.keepPrepared(st, params, cols)
@@ -79,18 +79,9 @@ func (s *Session) comPrepare(payload []byte) error {
 
 // keepPrepared stores the statement and sends COM_STMT_PREPARE's answer.
 func (s *Session) keepPrepared(st *prepared.Statement, params, cols []wire.Column) error {
-	if err := s.keep(&s.texts, len(st.SQL)); err != nil {
-		if st.Text != nil {
-			s.sh.Stmts.Drop(st.Text)
-		}
+	if err := s.prepared.Add(st); err != nil {
 		return s.fail(err)
 	}
-	s.nextStmt++
-	st.ID = s.nextStmt
-	if s.prepared == nil {
-		s.prepared = map[uint32]*prepared.Statement{}
-	}
-	s.prepared[st.ID] = st
 	if params == nil && st.Params > 0 {
 		params = make([]wire.Column, st.Params)
 		for i := range params {
@@ -100,89 +91,49 @@ func (s *Session) keepPrepared(st *prepared.Statement, params, cols []wire.Colum
 	return s.to.Prepared(st.ID, params, cols)
 }
 
-func (s *Session) stmtOf(payload []byte) *prepared.Statement {
-	id, err := wire.StmtID(payload)
-	if err != nil {
-		return nil
-	}
-	if id == 0xffffffff && s.sh.MariaDB {
-		id = s.nextStmt // MariaDB: the statement that was prepared last
-	}
-	return s.prepared[id]
-}
-
-func (s *Session) unknownStmt(payload []byte) error {
-	id := "?"
-	if n, err := wire.StmtID(payload); err == nil {
-		id = fmt.Sprint(n)
-	}
-	return s.fail(errcode.New(errcode.UnknownStatement, id))
-}
-
 func (s *Session) comClose(payload []byte) {
-	if st := s.stmtOf(payload); st != nil {
-		s.dropPrepared(st)
+	if st, err := s.prepared.Of(payload); err == nil {
+		s.cursors.Close(st)
+		s.prepared.Drop(st)
 	}
 }
 
-func (s *Session) dropPrepared(st *prepared.Statement) {
-	s.closeCursor(st)
-	s.dropLong(st)
-	s.forget(&s.texts, len(st.SQL))
-	if st.Text != nil {
-		s.sh.Stmts.Drop(st.Text)
-	}
-	delete(s.prepared, st.ID)
-}
-
-func (s *Session) closePrepared() {
-	for _, st := range s.prepared {
-		s.dropPrepared(st)
-	}
+// forgetPrepared forgets all prepared statements and their cursors.
+func (s *Session) forgetPrepared() {
+	s.cursors.CloseAll()
+	s.prepared.Clear()
 }
 
 func (s *Session) comStmtReset(payload []byte) error {
-	st := s.stmtOf(payload)
-	if st == nil {
-		return s.unknownStmt(payload)
+	st, err := s.prepared.Of(payload)
+	if err != nil {
+		return s.fail(err)
 	}
-	s.dropLong(st)
-	s.closeCursor(st)
+	s.prepared.DropLong(st)
+	s.cursors.Close(st)
 	return s.to.OK(wire.OK{}, false)
 }
 
 // comLongData keeps a piece of a long parameter. There is no answer, not even to an unknown statement.
 func (s *Session) comLongData(payload []byte) {
 	d, err := wire.ParseLongData(payload)
-	st := s.stmtOf(payload)
-	if err != nil || st == nil {
-		return
-	}
-	if int(d.Param) >= st.Params {
-		st.RefuseLong(errcode.New(errcode.BadParameterCount, st.Params, int(d.Param)+1))
-		return
-	}
-	err = st.AddLong(d, func(total, more int) error {
-		if total+more > s.sh.Limits.MaxPacket {
-			return errcode.New(errcode.PacketTooLarge, s.sh.Limits.MaxPacket)
-		}
-		return s.keep(&s.long, more)
-	})
 	if err != nil {
-		s.dropLong(st)
-		st.RefuseLong(err) // EXECUTE says so
+		return
+	}
+	if st, err := s.prepared.Of(payload); err == nil {
+		s.prepared.AddLong(st, d)
 	}
 }
 
 // comExecute runs a prepared statement. A cursor is opened, if the client asks for one, when one server has all the rows;
 // otherwise the rows follow at once, which clients accept.
 func (s *Session) comExecute(payload []byte) error {
-	st := s.stmtOf(payload)
-	if st == nil {
-		return s.unknownStmt(payload)
+	st, err := s.prepared.Of(payload)
+	if err != nil {
+		return s.fail(err)
 	}
-	defer s.dropLong(st)
-	s.closeCursor(st)
+	defer s.prepared.DropLong(st)
+	s.cursors.Close(st)
 	// The statement means the keyspace in which it was prepared.
 	now := s.back.Route.Scope
 	s.back.Route.Scope = st.Scope
@@ -301,8 +252,8 @@ func (s *Session) executeOn(c *pool.Conn, st *prepared.Statement, ex *wire.Execu
 	var flags byte
 	if withCursor {
 		flags = wire.CursorReadOnly
-		s.prepareCursor(c, st, id)
-		defer func() { s.opening = nil }()
+		s.cursors.Expect(c, st, id)
+		defer s.cursors.Unexpect()
 	}
 	for i := range ex.Params {
 		ex.Params[i].Long = false // the value goes with the statement
@@ -337,4 +288,52 @@ func (s *Session) executeText(st *prepared.Statement, ex *wire.Execute) error {
 	s.binary = true
 	defer func() { s.binary = false }()
 	return s.query(text, nil, false)
+}
+
+// SQL-level prepared statements keep their text; EXECUTE writes the variables' values into it.
+
+func (s *Session) sqlPrepare(st *parse.PrepareStmt, more bool) error {
+	text := st.Text
+	if st.Var != "" {
+		v, ok := s.vars.User()[strings.ToLower(st.Var)]
+		if !ok || v == "NULL" {
+			return s.failMore(errcode.New(errcode.SyntaxError, "PREPARE from a variable that is NULL"))
+		}
+		text = rewrite.Unquote(v, s.back.Mode)
+	}
+	if _, err := parse.Parse([]byte(text), s.back.Mode); err != nil {
+		return s.failMore(errcode.New(errcode.SyntaxError, err.Error()))
+	}
+	if err := s.prepared.Name(st.Name.Name, text); err != nil {
+		return s.failMore(err)
+	}
+	s.rowCount, s.warnings = 0, s.warnings[:0]
+	return s.to.OK(wire.OK{Info: "Statement prepared"}, more)
+}
+
+func (s *Session) sqlExecute(snap *target.Snapshot, st *parse.ExecuteStmt, sql []byte, more bool) error {
+	var text string
+	var err error
+	if st.Immediate != nil {
+		if text, err = s.vars.Value(snap, st.Immediate, sql); err == nil {
+			text = rewrite.Unquote(text, s.back.Mode)
+		}
+	} else {
+		text, err = s.prepared.Named(st.Name.Name)
+	}
+	if err != nil {
+		return s.failMore(err)
+	}
+	full, err := prepared.Using(text, s.back.Mode, st.Vars, s.vars.User())
+	if err != nil {
+		return s.failMore(err)
+	}
+	return s.query(full, nil, more)
+}
+
+func (s *Session) sqlDeallocate(st *parse.DeallocateStmt, more bool) error {
+	if err := s.prepared.Unname(st.Name.Name); err != nil {
+		return s.failMore(err)
+	}
+	return s.done(more)
 }

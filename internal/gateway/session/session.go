@@ -35,7 +35,6 @@ import (
 // Limits bound what one session may use.
 type Limits struct {
 	MaxPacket    int           // bytes of one command, default 64 MiB as max_allowed_packet
-	MaxPrepared  int           // prepared statements of one session
 	QueryTimeout time.Duration // a statement that only reads is ended after it; 0: none
 	WriteTimeout time.Duration // a client that does not read is closed after it
 }
@@ -47,7 +46,7 @@ type Shared struct {
 	Plans     *plancache.Cache
 	Scopes    *route.Scopes
 	Variables *variables.Config
-	Stmts     *prepared.Table
+	Prepared  *prepared.Config
 	Clients   *clients.Registry
 	Server    *wire.ServerConfig
 	Metrics   *Metrics
@@ -86,15 +85,10 @@ type Session struct {
 	qattrs   bool // COM_QUERY carries query attributes
 
 	vars     *variables.Variables
-	prepared map[uint32]*prepared.Statement
-	nextStmt uint32
-	cursors  []*cursor         // open ones
-	opening  *cursor           // what the execution under way may open
-	aside    bool              // the answer under way comes from a connection that knows nothing of the session's transaction
-	sqlPrep  map[string]string // SQL-level PREPARE: name to text
-	texts    hoard             // of prepared statements
-	long     hoard             // data of prepared statements, sent ahead
-	idleWith atomic.Int64      // since when the client has left long data of some size alone, in Unix nanoseconds; 0: it has not
+	prepared *prepared.Set
+	cursors  prepared.Cursors
+	aside    bool         // the answer under way comes from a connection that knows nothing of the session's transaction
+	idleWith atomic.Int64 // since when the client has left long data of some size alone, in Unix nanoseconds; 0: it has not
 
 	lastInsertID uint64
 	rowCount     int64
@@ -145,6 +139,7 @@ func Serve(ctx context.Context, nc net.Conn, sh *Shared) {
 	}
 	s.to = reply.Client{Conn: wc2, Caps: login.Caps, Status: s.status, Gone: s.back.Abandon}
 	s.me = sh.Clients.Add(id, s)
+	s.prepared, s.cursors = prepared.NewSet(sh.Prepared, &s.back.Memory), prepared.NewCursors(s.back)
 	s.vars = variables.New(sh.Variables, s, s.back, s.me)
 	defer s.close()
 	s.to.Conn.SetMeter(&s.back.Memory)
@@ -195,17 +190,16 @@ func (s *Session) begin(login *wire.Login) error {
 // reset gives everything back and forgets all session state but the keyspace and what the login said.
 func (s *Session) reset() {
 	s.back.Reset()
-	s.closePrepared()
+	s.forgetPrepared()
 	ignoreSpace := s.to.Caps&wire.ClientIgnoreSpace != 0
 	s.back.Mode = parse.Mode{MariaDB: s.sh.MariaDB, Version: rewrite.VersionNumber(s.sh.Version), IgnoreSpace: ignoreSpace}
 	s.vars.Reset(settings.HandshakeNames(s.login.Charset, s.sh.MariaDB), ignoreSpace)
-	s.sqlPrep = nil
 	s.lastInsertID, s.rowCount, s.foundRows, s.warnings = 0, -1, 0, nil
 }
 
 func (s *Session) close() {
 	s.back.Close()
-	s.closePrepared()
+	s.forgetPrepared()
 	s.sh.Clients.Remove(s.me)
 	_ = s.to.Conn.Close()
 	s.to.Conn.SetMeter(nil)
@@ -229,11 +223,11 @@ func (s *Session) TimeOut(limit time.Duration) { s.back.Kill(errcode.New(errcode
 // loop reads commands until the client quits.
 func (s *Session) loop() error {
 	for {
-		if s.long.held > 0 {
+		if s.prepared.HoldsLong() {
 			s.idleWith.Store(time.Now().UnixNano())
 		}
 		payload, raw, err := s.to.Conn.ReadCommand()
-		if s.long.held > 0 {
+		if s.prepared.HoldsLong() {
 			s.idleWith.Store(0)
 		}
 		if err != nil {
@@ -290,7 +284,7 @@ func (s *Session) textOf(payload []byte) []byte {
 	case wire.ComStmtPrepare:
 		return payload[1:]
 	case wire.ComStmtExecute:
-		if st := s.stmtOf(payload); st != nil {
+		if st, err := s.prepared.Of(payload); err == nil {
 			return st.SQL
 		}
 	}
