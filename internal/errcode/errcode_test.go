@@ -87,8 +87,8 @@ func TestNewOfWrap(t *testing.T) {
 	if _, ok := Of(io.EOF); ok {
 		t.Error("a foreign error has a code")
 	}
-	nested := Wrap(TxnRolledBack, Wrap(StaleTerm, nil, 3, 4), "new primary")
-	if !Has(nested, StaleTerm) || !Has(nested, TxnRolledBack) || Has(nested, NoPrimary) || Has(nil, NoPrimary) {
+	nested := Wrap(TxnRolledBack, Wrap(NoReplica, nil, "rdonly", "commerce/0"), "new primary")
+	if !Has(nested, NoReplica) || !Has(nested, TxnRolledBack) || Has(nested, NoPrimary) || Has(nil, NoPrimary) {
 		t.Error("Has does not see the whole chain")
 	}
 }

@@ -5,11 +5,9 @@ const (
 	RowLimit       Code = 1501 // limit
 	ByteLimit      Code = 1502 // limit
 	TimeLimit      Code = 1503 // duration
-	ScatterLimit   Code = 1504 // shards, limit
 	StatementLimit Code = 1505 // what, limit
 	MemoryLimit    Code = 1506 // bytes
 	WriteRowLimit  Code = 1507 // rows, limit
-	DepthLimit     Code = 1508 // depth
 	ClientStalled  Code = 1509 // duration, what
 )
 
@@ -27,10 +25,6 @@ func limitRows() []Info {
 			Text: "query execution was interrupted, maximum statement execution time of %v exceeded", Args: []string{"duration"},
 			Cause: "max_execution_time of the session or a rule of the gateway.",
 			Cure:  "Make the statement faster, or allow it more time."},
-		{Code: ScatterLimit, Errno: 1104, State: "42000", RPC: ResourceExhausted,
-			Text: "the statement concerns %d shards, the limit is %d", Args: []string{"shards", "limit"},
-			Cause: "The session or the gateway limits how many shards one statement may touch.",
-			Cure:  "Name the sharding key in the WHERE clause, or raise the limit."},
 		{Code: StatementLimit, Errno: 1390, State: "HY000", RPC: ResourceExhausted,
 			Text: "the statement has too many %s: the limit is %d", Args: []string{"what", "limit"},
 			Cause: "A statement with so many parts would need too much memory to plan.",
@@ -43,10 +37,6 @@ func limitRows() []Info {
 			Text: "the statement would change more than %d rows through the gateway", Args: []string{"limit"},
 			Cause: "INSERT ... SELECT and changes of lookup rows over shards pass through the gateway, up to a limit.",
 			Cure:  "Split the statement by key, or raise the limit."},
-		{Code: DepthLimit, Errno: 1436, State: "HY000", RPC: ResourceExhausted,
-			Text: "the statement is nested more than %d deep", Args: []string{"limit"},
-			Cause: "Parentheses, subqueries or expressions are nested too deeply to be read safely.",
-			Cure:  "Write the statement flatter."},
 		{Code: ClientStalled, Errno: 1161, State: "08S01", RPC: DeadlineExceeded, Closes: true,
 			Text: "the client has not done its part for %v while others waited for %s", Args: []string{"duration", "a connection or memory"},
 			Cause: "The client does not read its results, or does not finish sending a large command, and what it holds meanwhile had run out for others.",

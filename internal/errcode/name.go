@@ -2,22 +2,17 @@ package errcode
 
 // Names that the client or the vschema uses.
 const (
-	NoSuchKeyspace     Code = 1101 // keyspace
-	NoKeyspace         Code = 1102
-	NoSuchTable        Code = 1103 // keyspace, table
-	AmbiguousTable     Code = 1104 // table, keyspaces
-	NoSuchShard        Code = 1105 // keyspace, shard
-	InvalidVSchema     Code = 1106 // keyspace
-	InvalidName        Code = 1107 // kind, name
-	UnknownTargetType  Code = 1108 // text
-	RoutingLoop        Code = 1109 // table
-	UnknownVariable    Code = 1110 // variable
-	BadVariableValue   Code = 1111 // variable, value
-	NoSuchVindex       Code = 1112 // vindex
-	NoSuchSavepoint    Code = 1113 // savepoint
-	NoPrimaryVindex    Code = 1114 // keyspace, table
-	TableExistsVSchema Code = 1115 // keyspace, table
-	TableClosed        Code = 1116 // table
+	NoSuchKeyspace    Code = 1101 // keyspace
+	NoKeyspace        Code = 1102
+	NoSuchTable       Code = 1103 // keyspace, table
+	AmbiguousTable    Code = 1104 // table, keyspaces
+	NoSuchShard       Code = 1105 // keyspace, shard
+	InvalidVSchema    Code = 1106 // keyspace
+	UnknownTargetType Code = 1108 // text
+	BadVariableValue  Code = 1111 // variable, value
+	NoSuchSavepoint   Code = 1113 // savepoint
+	NoPrimaryVindex   Code = 1114 // keyspace, table
+	TableClosed       Code = 1116 // table
 )
 
 func nameRows() []Info {
@@ -46,30 +41,14 @@ func nameRows() []Info {
 			Text: "the vschema of keyspace '%s' is invalid: %s", Args: []string{"keyspace", "detail"},
 			Cause: "The vschema has an entry that contradicts another or names what does not exist.",
 			Cure:  "Correct it and apply it again. The gateways keep the last valid vschema meanwhile."},
-		{Code: InvalidName, Errno: 1102, State: "42000", RPC: InvalidArgument,
-			Text: "incorrect %s name '%s'", Args: []string{"kind", "name"},
-			Cause: "The name has characters that are not allowed, is too long, or is reserved.",
-			Cure:  "Keyspaces: letters, digits and underscores, up to 48, no system database. Shards: key ranges such as -80. Tablets: CELL-NUMBER."},
 		{Code: UnknownTargetType, Errno: 1049, State: "42000", RPC: InvalidArgument,
 			Text: "'@%s' names no tablet type", Args: []string{"type"},
 			Cause: "USE KEYSPACE@TYPE knows primary, replica and rdonly.",
 			Cure:  "Use one of these."},
-		{Code: RoutingLoop, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
-			Text: "the routing rules send table '%s' round in a circle", Args: []string{"table"},
-			Cause: "Routing rules point to one another.",
-			Cure:  "Correct them with \"pelorus routing-rules apply\"."},
-		{Code: UnknownVariable, Errno: 1193, State: "HY000", RPC: InvalidArgument,
-			Text: "unknown system variable '%s'", Args: []string{"variable"},
-			Cause: "Neither the gateway nor the servers have a variable of this name.",
-			Cure:  "Correct the name; see SHOW VARIABLES."},
 		{Code: BadVariableValue, Errno: 1231, State: "42000", RPC: InvalidArgument,
 			Text: "variable '%s' can't be set to the value of '%s'", Args: []string{"variable", "value"},
 			Cause: "The value is outside of what the variable takes.",
 			Cure:  "See the variable's documentation for its values."},
-		{Code: NoSuchVindex, Errno: 1105, State: "HY000", RPC: NotFound,
-			Text: "keyspace '%s' has no vindex '%s'", Args: []string{"keyspace", "vindex"},
-			Cause: "The name is not among the vindexes of the vschema.",
-			Cure:  "Look at \"pelorus vschema show KEYSPACE\"."},
 		{Code: NoSuchSavepoint, Errno: 1305, State: "42000", RPC: NotFound,
 			Text: "SAVEPOINT %s does not exist", Args: []string{"savepoint"},
 			Cause: "The savepoint was never set, was released, or its transaction has ended.",
@@ -78,10 +57,6 @@ func nameRows() []Info {
 			Text: "table '%s.%s' has no primary vindex, so its rows have no shard", Args: []string{"keyspace", "table"},
 			Cause: "A table of a sharded keyspace is in the vschema without column_vindexes, and is no reference table.",
 			Cure:  "Give the table a column vindex, or make it a reference table."},
-		{Code: TableExistsVSchema, Errno: 1050, State: "42S01", RPC: AlreadyExists,
-			Text: "table '%s.%s' is already in the vschema", Args: []string{"keyspace", "table"},
-			Cause: "ALTER VSCHEMA would add an entry that exists.",
-			Cure:  "Drop the entry first, or change the existing one."},
 		{Code: TableClosed, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
 			Text: "table '%s' is closed by a routing rule", Args: []string{"table"},
 			Cause: "The routing rules send the table nowhere, as they do while it is moved or is to be deleted.",

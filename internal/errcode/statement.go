@@ -8,16 +8,11 @@ const (
 	CrossShardSubquery Code = 1004 // where
 	CrossShardLimit    Code = 1005 // verb
 	CrossKeyspace      Code = 1006 // keyspaces
-	UnsupportedPrepare Code = 1007
 	EmptyQuery         Code = 1008
 	NotOnReplica       Code = 1009
-	DDLInTransaction   Code = 1010
 	BadParameterCount  Code = 1011 // want, got
 	ColumnCount        Code = 1012 // row
 	UnsafeUpdate       Code = 1013
-	AmbiguousColumn    Code = 1014 // column
-	UnknownColumn      Code = 1015 // column
-	UnsupportedShow    Code = 1016 // what
 	AggregateScatter   Code = 1017 // function
 	MultiStatementsOff Code = 1018
 	DatabaseManaged    Code = 1019 // verb, name, what to do instead
@@ -51,10 +46,6 @@ func statementRows() []Info {
 			Text: "the statement uses tables of several keyspaces (%s), which live on different servers", Args: []string{"keyspaces"},
 			Cause: "Keyspaces have servers of their own; no server has all tables of the statement.",
 			Cure:  "Use tables of one keyspace, or make the smaller one a reference table in the other keyspace."},
-		{Code: UnsupportedPrepare, Errno: 1295, State: "HY000", RPC: Unimplemented,
-			Text:  "this statement cannot be prepared",
-			Cause: "Like MySQL, Pelorus prepares no statements that change the session or load files.",
-			Cure:  "Send it as an ordinary statement."},
 		{Code: EmptyQuery, Errno: 1065, State: "42000", RPC: InvalidArgument,
 			Text:  "the statement is empty",
 			Cause: "The client sent no statement, or only white space or a semicolon.",
@@ -63,10 +54,6 @@ func statementRows() []Info {
 			Text: "%s writes or locks, but the session reads from replicas (USE ...@replica)", Args: []string{"statement"},
 			Cause: "The session chose replicas as its target; those accept no writes and no locking reads.",
 			Cure:  "USE the keyspace without @replica for this statement."},
-		{Code: DDLInTransaction, Errno: 1179, State: "25000", RPC: FailedPrecondition,
-			Text:  "a schema change would commit a transaction that is open on several shards",
-			Cause: "MySQL commits implicitly before a schema change; over several shards that commit would not be atomic with it.",
-			Cure:  "COMMIT or ROLLBACK first."},
 		{Code: BadParameterCount, Errno: 1210, State: "HY000", RPC: InvalidArgument,
 			Text: "the statement takes %d parameters, %d were given", Args: []string{"wanted", "given"},
 			Cause: "A prepared statement was executed with another number of parameters than it has.",
@@ -79,18 +66,6 @@ func statementRows() []Info {
 			Text:  "safe update mode: the statement has no WHERE clause that uses a key column, and would touch every shard",
 			Cause: "sql_safe_updates is on in the session.",
 			Cure:  "Add a WHERE clause with a key, add a LIMIT, or SET sql_safe_updates = 0."},
-		{Code: AmbiguousColumn, Errno: 1052, State: "23000", RPC: InvalidArgument,
-			Text: "column '%s' in the statement is ambiguous", Args: []string{"column"},
-			Cause: "Several tables of the statement have the column.",
-			Cure:  "Write TABLE.COLUMN."},
-		{Code: UnknownColumn, Errno: 1054, State: "42S22", RPC: InvalidArgument,
-			Text: "unknown column '%s' in '%s'", Args: []string{"column", "clause"},
-			Cause: "No table of the statement has the column, by the vschema's authoritative column lists.",
-			Cure:  "Correct the name, or bring the column list of the vschema up to date."},
-		{Code: UnsupportedShow, Errno: 1235, State: "42000", RPC: Unimplemented,
-			Text: "SHOW %s has no meaning for a keyspace of several shards", Args: []string{"what"},
-			Cause: "The answer is a property of one server, and each shard has another.",
-			Cure:  "Choose one shard first: USE `KEYSPACE:SHARD`."},
 		{Code: AggregateScatter, Errno: 1235, State: "42000", RPC: Unimplemented,
 			Text: "%s over several shards cannot be put together from partial results", Args: []string{"function"},
 			Cause: "The function needs all rows in one place.",

@@ -2,25 +2,18 @@ package errcode
 
 // Topology, terms, control.
 const (
-	TopoUnreachable    Code = 1701
-	TopoConflict       Code = 1702 // record
-	TermStale          Code = 1703 // asked, newest
-	RecordExists       Code = 1704 // kind, name
-	RecordMissing      Code = 1705 // kind, name
-	RecordInUse        Code = 1706 // kind, name, users
-	NoCandidate        Code = 1707 // shard, reason
-	LockHeld           Code = 1708 // name, owner
-	EvidenceMissing    Code = 1709 // what
-	ShardsOverlap      Code = 1710 // keyspace
-	AgentUnreachable   Code = 1711 // alias
-	NotConfirmed       Code = 1712 // what
-	BadConfig          Code = 1713 // what
-	OperationTimeout   Code = 1714 // what
-	PeerTooOld         Code = 1715 // alias
-	RefusedByState     Code = 1716 // what
-	DurabilityLost     Code = 1717 // shard
-	MaintenanceWindow  Code = 1718 // owner
-	CredentialsMissing Code = 1719 // file
+	TopoUnreachable  Code = 1701
+	TopoConflict     Code = 1702 // record
+	RecordExists     Code = 1704 // kind, name
+	RecordMissing    Code = 1705 // kind, name
+	RecordInUse      Code = 1706 // kind, name, users
+	NoCandidate      Code = 1707 // shard, reason
+	EvidenceMissing  Code = 1709 // what
+	ShardsOverlap    Code = 1710 // keyspace
+	AgentUnreachable Code = 1711 // alias
+	BadConfig        Code = 1713 // what
+	OperationTimeout Code = 1714 // what
+	RefusedByState   Code = 1716 // what
 )
 
 func topoRows() []Info {
@@ -33,10 +26,6 @@ func topoRows() []Info {
 			Text: "%s was changed by somebody else meanwhile", Args: []string{"record"},
 			Cause: "Two writers changed the same record; the second was refused.",
 			Cure:  "Read it again and repeat the change."},
-		{Code: TermStale, Errno: 1290, State: "HY000", RPC: FailedPrecondition,
-			Text: "term %d of shard %s is over: the newest is %d", Args: []string{"term", "shard", "newest"},
-			Cause: "The command was given under a reign that has ended.",
-			Cure:  "Read the shard's record again; repeat the command if it still makes sense."},
 		{Code: RecordExists, Errno: 1007, State: "HY000", RPC: AlreadyExists,
 			Text: "%s %s exists already", Args: []string{"kind", "name"},
 			Cause: "A record of this name is in the topology.",
@@ -53,10 +42,6 @@ func topoRows() []Info {
 			Text: "shard %s has no server that may become primary: %s", Args: []string{"shard", "reason"},
 			Cause: "No replica is reachable, complete, free of errant transactions and allowed to be promoted.",
 			Cure:  "See \"pelorus orchestrator analyse\": it names what rules each one out."},
-		{Code: LockHeld, Errno: 1205, State: "HY000", RPC: Aborted, Retry: true,
-			Text: "%s is locked by %s", Args: []string{"name", "owner"},
-			Cause: "Another operation on the same thing is under way.",
-			Cure:  "Wait for it to end. A dead owner's lock ends by itself within seconds."},
 		{Code: EvidenceMissing, Errno: 3168, State: "HY000", RPC: FailedPrecondition,
 			Text: "not done, because it is not known %s", Args: []string{"what"},
 			Cause: "A condition for doing it safely could not be established.",
@@ -69,10 +54,6 @@ func topoRows() []Info {
 			Text: "the agent of tablet %s does not answer at %s", Args: []string{"alias", "address"},
 			Cause: "The agent is down or the network does not reach it. Its server may be well.",
 			Cure:  "Start the agent again; that does not disturb its server."},
-		{Code: NotConfirmed, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
-			Text: "%s destroys data; say --yes to do it", Args: []string{"what"},
-			Cause: "The command cannot be taken back.",
-			Cure:  "Repeat it with --yes if it is meant."},
 		{Code: BadConfig, Errno: 1105, State: "HY000", RPC: InvalidArgument,
 			Text: "configuration: %s", Args: []string{"what"},
 			Cause: "A flag, environment variable or entry of a file has a value that cannot be used.",
@@ -81,25 +62,9 @@ func topoRows() []Info {
 			Text: "%s took longer than %v", Args: []string{"what", "duration"},
 			Cause: "The time that was given to the command is over.",
 			Cure:  "See \"pelorus status\" for what holds it up; repeat with a longer --timeout."},
-		{Code: PeerTooOld, Errno: 1235, State: "42000", RPC: Unimplemented,
-			Text: "%s is of version %s and cannot %s", Args: []string{"peer", "version", "what"},
-			Cause: "Roles of different releases run together, and the older one lacks the ability.",
-			Cure:  "Upgrade it; \"pelorus doctor\" says in which order."},
 		{Code: RefusedByState, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
 			Text: "refused: %s", Args: []string{"reason"},
 			Cause: "The cluster is not in the state that the command needs.",
 			Cure:  "Do what the text says, then repeat it."},
-		{Code: DurabilityLost, Errno: 3168, State: "HY000", RPC: Unavailable,
-			Text: "shard %s has %d of %d replicas needed to acknowledge commits", Args: []string{"shard", "have", "need"},
-			Cause: "Under semi_sync a commit waits until enough replicas have it; too few are connected.",
-			Cure:  "Bring replicas back. Commits wait meanwhile, none is lost."},
-		{Code: MaintenanceWindow, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
-			Text: "%s is in maintenance until %s, by %s", Args: []string{"what", "end", "owner"},
-			Cause: "An operator opened a maintenance window.",
-			Cure:  "Wait, or end it with \"pelorus maintenance end\"."},
-		{Code: CredentialsMissing, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
-			Text: "the credentials file %s cannot be used: %s", Args: []string{"file", "reason"},
-			Cause: "It does not exist, is not readable, or lacks one of the logins app, dba, repl and stream.",
-			Cure:  "Give the path with --credentials; its permissions should be 0600."},
 	}
 }

@@ -6,16 +6,11 @@ const (
 	OutcomeUnknown      Code = 1202 // detail
 	OutcomeUnknownClose Code = 1203
 	TxnRolledBack       Code = 1204 // reason
-	LockWaitHeld        Code = 1205 // detail
-	TxnTooOld           Code = 1206 // seconds
-	ReadOnlyTxn         Code = 1207
 	PrepareFailed       Code = 1208 // shard
 	XAForbidden         Code = 1209
-	TxnAborted          Code = 1210
 	RedoTooLarge        Code = 1211 // bytes
 	PartialWrite        Code = 1212 // done, all
 	TxnStateChange      Code = 1213
-	PinnedLost          Code = 1214 // what
 	NotRepeatable       Code = 1215 // shard, what
 )
 
@@ -37,18 +32,6 @@ func txnRows() []Info {
 			Text: "the transaction was rolled back: %s", Args: []string{"reason"},
 			Cause: "A server ended the transaction: a deadlock, a change of the primary, or a lost connection before COMMIT.",
 			Cure:  "Run the whole transaction again."},
-		{Code: LockWaitHeld, Errno: 1205, State: "HY000", RPC: Aborted, Retry: true,
-			Text: "lock wait timeout exceeded: %s", Args: []string{"detail"},
-			Cause: "Rows are locked by another transaction, perhaps one over several shards that is being resolved.",
-			Cure:  "Roll back and run the transaction again. If it lasts: SHOW PELORUS TRANSACTIONS, \"pelorus doctor\"."},
-		{Code: TxnTooOld, Errno: 1317, State: "70100", RPC: DeadlineExceeded, Retry: true,
-			Text: "the transaction was rolled back after %v, the longest that the gateway allows", Args: []string{"duration"},
-			Cause: "The transaction was open longer than the gateway's limit.",
-			Cure:  "Make transactions shorter, or raise the limit."},
-		{Code: ReadOnlyTxn, Errno: 1792, State: "25006", RPC: FailedPrecondition,
-			Text:  "cannot execute statement in a READ ONLY transaction",
-			Cause: "The transaction was started READ ONLY.",
-			Cure:  "Start it READ WRITE."},
 		{Code: PrepareFailed, Errno: 1180, State: "HY000", RPC: Aborted, Retry: true,
 			Text: "shard %s could not prepare the transaction, so it was rolled back on all shards", Args: []string{"shard"},
 			Cause: "The first phase of a commit over several shards failed on one of them; nothing was committed anywhere.",
@@ -57,10 +40,6 @@ func txnRows() []Info {
 			Text:  "XA statements are not accepted: a prepared XA transaction would get past the fencing of a server",
 			Cause: "MySQL and MariaDB let XA transactions through read-only servers, and may lose them in a crash.",
 			Cure:  "Use ordinary transactions. They are atomic over shards."},
-		{Code: TxnAborted, Errno: 1105, State: "25000", RPC: Aborted,
-			Text:  "the transaction was already rolled back by an earlier error; ROLLBACK to begin anew",
-			Cause: "One of the transaction's servers has rolled it back, so going on would do half of it.",
-			Cure:  "ROLLBACK, then run the whole transaction again."},
 		{Code: RedoTooLarge, Errno: 1197, State: "HY000", RPC: ResourceExhausted,
 			Text: "the transaction over several shards has %d bytes of statements, more than the limit of %d", Args: []string{"bytes", "limit"},
 			Cause: "Atomic commit stores the statements until all shards have committed, and the store is bounded.",
@@ -73,10 +52,6 @@ func txnRows() []Info {
 			Text:  "transaction characteristics can't be changed while a transaction is in progress",
 			Cause: "SET TRANSACTION and transaction_mode apply to transactions that begin later.",
 			Cure:  "COMMIT or ROLLBACK first."},
-		{Code: PinnedLost, Errno: 2013, State: "HY000", RPC: Unavailable, Closes: true,
-			Text: "the server connection that held the session's %s was lost", Args: []string{"state"},
-			Cause: "Temporary tables, user-level locks and the like live in one server connection, and that ended.",
-			Cure:  "Connect again and make them anew."},
 		{Code: NotRepeatable, Errno: 1105, State: "HY000", RPC: FailedPrecondition,
 			Text: "the transaction was rolled back: recovery could not repeat exactly what it did on %s (%s) and on %s (%s)",
 			Args: []string{"shard", "what", "other shard", "what there"},

@@ -7,15 +7,12 @@ const (
 	SequenceMissing     Code = 1603 // sequence
 	VindexColumnMissing Code = 1604 // column, table
 	ShardingKeyChange   Code = 1605 // column, table
-	LookupRowMissing    Code = 1606 // vindex
 	VindexValue         Code = 1607 // value, vindex
 	VindexColumnNull    Code = 1608 // column
 	SequenceExhausted   Code = 1609 // sequence
 	UpsertShardingKey   Code = 1610 // column
 	VindexNotConstant   Code = 1611 // column
 	LookupTable         Code = 1612 // table
-	LookupBackfill      Code = 1613 // vindex
-	KeyElsewhere        Code = 1614
 	SequenceCount       Code = 1615
 )
 
@@ -41,10 +38,6 @@ func vindexRows() []Info {
 			Text: "column '%s' of table '%s' decides the shard of the row and cannot be changed by this statement", Args: []string{"column", "table"},
 			Cause: "Changing it would move the row to another shard.",
 			Cure:  "Insert the row with the new value and delete the old one in one transaction."},
-		{Code: LookupRowMissing, Errno: 1105, State: "HY000", RPC: DataLoss,
-			Text: "lookup vindex '%s' and its table disagree: %s", Args: []string{"vindex", "detail"},
-			Cause: "Rows of the lookup table were changed by hand, or while the vindex was not in the vschema.",
-			Cure:  "Rebuild the lookup table; \"pelorus doctor\" lists the differences."},
 		{Code: VindexValue, Errno: 1366, State: "22007", RPC: InvalidArgument,
 			Text: "incorrect value %s for vindex '%s'", Args: []string{"value", "vindex"},
 			Cause: "The vindex takes values of another type or length.",
@@ -69,14 +62,6 @@ func vindexRows() []Info {
 			Text: "the table of lookup vindex '%s' is not usable: %s", Args: []string{"vindex", "reason"},
 			Cause: "The lookup table does not exist or lacks a column that the vschema names.",
 			Cure:  "Create it, or correct the vindex's parameters."},
-		{Code: LookupBackfill, Errno: 1105, State: "HY000", RPC: Unavailable,
-			Text: "lookup vindex '%s' is still being filled", Args: []string{"vindex"},
-			Cause: "The vindex is write_only until all existing rows are in its table.",
-			Cure:  "Wait for the backfill, or name the primary vindex's column in the WHERE clause."},
-		{Code: KeyElsewhere, Errno: 1748, State: "HY000", RPC: FailedPrecondition,
-			Text: "a row with value %s belongs to shard %s, but the session is bound to shard %s", Args: []string{"value", "shard", "session's shard"},
-			Cause: "USE KEYSPACE:SHARD bound the session to one shard.",
-			Cure:  "USE the keyspace without a shard."},
 		{Code: SequenceCount, Errno: 1210, State: "HY000", RPC: InvalidArgument,
 			Text: "NEXT %d VALUES: the number must be from 1 to %d", Args: []string{"number", "limit"},
 			Cause: "A sequence hands out a positive and bounded number of values at once.",
