@@ -209,9 +209,17 @@ func (g *grouper) distinctAgg(f *parse.FuncCall, p pendingAgg) error {
 	g.distinct = true
 	for _, arg := range f.Args {
 		t := g.text(arg)
-		k := sortKey{item: -1, expr: g.hide(t), weight: g.hide(weightOf(minOf(arg, t)))}
-		p.args = append(p.args, k)
-		g.extra = append(g.extra, t)
+		least := minOf(arg, t)
+		if p.kind != AggCountDistinct {
+			// What is distinct in a sum is the number that a text, a date or an enumeration stands for.
+			t = wrap("(", t, ") + 0")
+			least = wrap("MIN(", t, ")")
+		}
+		p.args = append(p.args, sortKey{item: -1, expr: g.hide(t), weight: g.hide(weightOf(least))})
+		// A constant makes no groups, and as a number it would be the position of an item.
+		if _, constant := g.b.valueOf(arg); !constant {
+			g.extra = append(g.extra, t)
+		}
 	}
 	g.aggs = append(g.aggs, p)
 	return nil
@@ -466,6 +474,12 @@ func (g *grouper) leafKeys(leaves []leaf) []sortKey {
 
 // shardText makes the shards select the leaves, without what is done afterwards.
 func (g *grouper) shardText(items *Text) {
+	// Keys that name an item by number or alias lose their item: they get its text, while it is still the statement's.
+	for _, k := range g.sel.GroupBy {
+		if e := g.b.itemExpr(g.sel, k.Expr); e != unparenExpr(k.Expr) {
+			g.ed.put(k.Expr.Range(), g.text(e).pieces...)
+		}
+	}
 	for _, o := range g.sel.Options {
 		if o.Name == "DISTINCT" || o.Name == "DISTINCTROW" {
 			g.strip(o.Span)
@@ -477,12 +491,6 @@ func (g *grouper) shardText(items *Text) {
 	g.strip(g.sel.OrderBySpan)
 	if g.sel.Limit != nil {
 		g.strip(g.sel.Limit.Span)
-	}
-	// Keys that name an item by number or alias lose their item.
-	for _, k := range g.sel.GroupBy {
-		if e := g.b.itemExpr(g.sel, k.Expr); e != unparenExpr(k.Expr) {
-			g.ed.put(k.Expr.Range(), g.text(e).pieces...)
-		}
 	}
 }
 

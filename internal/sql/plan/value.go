@@ -182,7 +182,11 @@ func (b *builder) guard(s parse.Span) {
 	}
 }
 
+// guardSlot makes the text of a slot a part of the plan. -1, the slot of a value that the shape has already, is none.
 func (b *builder) guardSlot(i int) {
+	if i < 0 {
+		return
+	}
 	for _, g := range b.guards {
 		if g.Slot == i {
 			return
