@@ -228,8 +228,10 @@ func (w *rowWriter) text(sql []byte, i int, v []byte) []byte {
 		if len(v) == 0 {
 			return append(sql, "CAST('' AS BINARY)"...)
 		}
-		sql = append(sql, "0x"...)
-		return append(sql, hex.EncodeToString(v)...)
+		// Without the CAST it would be a number wherever a number is wanted.
+		sql = append(sql, "CAST(0x"...)
+		sql = append(sql, hex.EncodeToString(v)...)
+		return append(sql, " AS BINARY)"...)
 	}
 	if v == nil {
 		return append(sql, "NULL"...)

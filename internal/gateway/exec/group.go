@@ -163,6 +163,9 @@ func (g *grouping) add(a *plan.Agg, acc *accumulator, row [][]byte) error {
 		}
 		acc.count += n
 	case plan.AggSum:
+		if a.Sum != plan.NoColumn {
+			v = row[g.col(a.Sum)]
+		}
 		return g.sum(a, acc, v)
 	case plan.AggConcat:
 		return g.concat(acc, v)

@@ -67,6 +67,7 @@ var refusable = []string{
 	"SELECT customer_id, a, COUNT(*) FROM orders GROUP BY customer_id, a",
 	"SELECT DISTINCT a, COUNT(*) FROM orders GROUP BY a, b",
 	"SELECT DISTINCT * FROM orders",
+	"SELECT DISTINCT * FROM orders ORDER BY id", "SELECT DISTINCT o.* FROM orders o JOIN item i ON i.customer_id = o.customer_id ORDER BY LOWER(o.a), o.id",
 	"SELECT COUNT(*) FROM orders HAVING COUNT(*) > 1000000",
 	"SELECT COUNT(*) c FROM orders HAVING c > 1",
 	"SELECT 1 FROM orders HAVING COUNT(*) > 1",

@@ -169,6 +169,10 @@ func (g *grouper) afterWhere() int {
 	return g.sel.ItemsEnd
 }
 
+// moreDigits makes a server show digits of a sum of quotients that it has but would round away: partial sums that
+// are each rounded would not add up to the rounded sum. 30 digits are the most that a decimal can have.
+const moreDigits = " + 0.000000000000000000000000000000"
+
 // aggregate notes how the column of a select item (item < 0: of a hidden leaf) is merged.
 func (g *grouper) aggregate(e parse.Expr, item int) error {
 	f, ok := unparenExpr(e).(*parse.FuncCall)
@@ -183,9 +187,14 @@ func (g *grouper) aggregate(e parse.Expr, item int) error {
 	switch {
 	case f.Distinct && kind != AggMin && kind != AggMax:
 		return g.distinctAgg(f, p)
+	case kind == AggSum && divides(f.Args[0]):
+		p.sum = g.hide(wrap("", g.text(f), moreDigits))
 	case kind == AggAvg:
-		arg := g.text(f.Args[0])
-		p.sum = g.hide(wrap("SUM(", arg, ")"))
+		arg, after := g.text(f.Args[0]), ")"
+		if divides(f.Args[0]) {
+			after += moreDigits
+		}
+		p.sum = g.hide(wrap("SUM(", arg, after))
 		p.count = g.hide(wrap("COUNT(", arg, ")"))
 	case kind == AggMin || kind == AggMax:
 		p.weight = g.hide(weightOf(g.text(f)))
@@ -216,13 +225,18 @@ func (g *grouper) distinctAgg(f *parse.FuncCall, p pendingAgg) error {
 			least = wrap("MIN(", t, ")")
 		}
 		p.args = append(p.args, sortKey{item: -1, expr: g.hide(t), weight: g.hide(weightOf(least))})
-		// A constant makes no groups, and as a number it would be the position of an item.
-		if _, constant := g.b.valueOf(arg); !constant {
-			g.extra = append(g.extra, t)
-		}
+		g.extra = append(g.extra, g.keyText(arg, t))
 	}
 	g.aggs = append(g.aggs, p)
 	return nil
+}
+
+// keyText is the text of an expression in GROUP BY, where a plain number would be the position of an item.
+func (g *grouper) keyText(e parse.Expr, t *Text) *Text {
+	if _, constant := g.b.valueOf(e); constant {
+		return wrap("IFNULL(", t, ", NULL)")
+	}
+	return t
 }
 
 // minOf is a text that stands for any value of a group: the column itself, or the least of equal values, which
@@ -477,7 +491,7 @@ func (g *grouper) shardText(items *Text) {
 	// Keys that name an item by number or alias lose their item: they get its text, while it is still the statement's.
 	for _, k := range g.sel.GroupBy {
 		if e := g.b.itemExpr(g.sel, k.Expr); e != unparenExpr(k.Expr) {
-			g.ed.put(k.Expr.Range(), g.text(e).pieces...)
+			g.ed.put(k.Expr.Range(), g.keyText(e, g.text(e)).pieces...)
 		}
 	}
 	for _, o := range g.sel.Options {

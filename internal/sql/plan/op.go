@@ -105,7 +105,7 @@ type Agg struct {
 	Kind   AggKind
 	Col    Column
 	Weight Column // AggMin, AggMax: weight string of Col
-	Sum    Column // AggAvg
+	Sum    Column // AggAvg; AggSum: what to add instead of Col, with more digits, or NoColumn
 	Count  Column // AggAvg
 	Args   []Key  // distinct ones: the argument columns
 }

@@ -192,7 +192,11 @@ func (m *merger) key(e parse.Expr, desc bool) sortKey {
 	if k.item < 0 {
 		k.expr = m.hide(m.text(e))
 	}
-	k.weight, k.number = m.hideWeight(m.text(e))
+	t := m.text(e)
+	if len(m.sel.GroupBy) > 0 && !containsAggregate(e) {
+		t = minOf(e, t)
+	}
+	k.weight, k.number = m.hideWeight(t)
 	return k
 }
 
@@ -223,6 +227,8 @@ func (m *merger) rows(whole bool) (*Plan, error) {
 			continue
 		}
 		order = append(order, m.key(o.Expr, o.Desc))
+		// A shard's rows then differ by what orders them too, and rows that are equal without it come again.
+		dedup = dedup || sel.Distinct && m.b.itemIndex(sel, o.Expr) < 0
 	}
 	if dedup {
 		if m.star {

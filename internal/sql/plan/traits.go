@@ -36,6 +36,17 @@ func containsAggregate(e parse.Expr) bool {
 	return found
 }
 
+// divides reports whether there is a division in the expression.
+func divides(e parse.Expr) bool {
+	found := false
+	parse.Walk(e, func(n parse.Node) bool {
+		b, ok := n.(*parse.Binary)
+		found = found || ok && b.Op == "/"
+		return !found
+	})
+	return found
+}
+
 // hasAggregate reports whether a SELECT groups all of its rows into one by an aggregate.
 func hasAggregate(sel *parse.SelectStmt) bool {
 	for _, it := range sel.Items {
