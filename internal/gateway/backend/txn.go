@@ -74,9 +74,6 @@ func (t *Txn) Open() bool {
 	return false
 }
 
-// Reserved says whether the session keeps its connections after statements, for temporary tables or locks.
-func (t *Txn) Reserved() bool { return t.reserved }
-
 // Locked says whether LOCK TABLES was given and not taken back.
 func (t *Txn) Locked() bool { return t.locked }
 

@@ -16,8 +16,6 @@ type Collation struct {
 	Charset string
 	// PadSpace says that trailing spaces do not count in comparisons.
 	PadSpace bool
-	// DefaultMySQL and DefaultMariaDB say that it is its character set's default there, unless the server is set otherwise.
-	DefaultMySQL, DefaultMariaDB bool
 	// InMySQL and InMariaDB say which family has it under this number.
 	InMySQL, InMariaDB bool
 }
@@ -29,9 +27,6 @@ const BinaryID = 63
 func (c *Collation) Binary() bool {
 	return c.Name == "binary" || strings.HasSuffix(c.Name, "_bin") || strings.HasSuffix(c.Name, "_nopad_bin")
 }
-
-// CaseInsensitive says that upper and lower case are equal.
-func (c *Collation) CaseInsensitive() bool { return strings.HasSuffix(c.Name, "_ci") }
 
 // in says whether a family has the collation; NoFamily means any.
 func (c *Collation) in(f gtid.Family) bool {
@@ -45,7 +40,7 @@ func (c *Collation) in(f gtid.Family) bool {
 }
 
 // collationText has a line for each collation of MySQL 9.7 and MariaDB 10.11, by number: number, name, and letters: m in
-// MySQL, a in MariaDB, D and d default of the character set there, n NO PAD. The name begins with the character set's.
+// MySQL, a in MariaDB, n NO PAD. The name begins with the character set's.
 //
 //go:embed collations.txt
 var collationText string
@@ -63,18 +58,8 @@ var collations = func() []Collation {
 		charset, _, _ := strings.Cut(name, "_")
 		out = append(out, Collation{
 			ID: uint16(n), Name: name, Charset: charset, PadSpace: !strings.Contains(flags, "n"),
-			DefaultMySQL: strings.Contains(flags, "D"), DefaultMariaDB: strings.Contains(flags, "d"),
 			InMySQL: strings.Contains(flags, "m"), InMariaDB: strings.Contains(flags, "a"),
 		})
-	}
-	return out
-}()
-
-// collationsByName is the indexes of collations by name; where both families use a name for different numbers, there are two.
-var collationsByName = func() map[string][]int {
-	out := make(map[string][]int, len(collations))
-	for i := range collations {
-		out[collations[i].Name] = append(out[collations[i].Name], i)
 	}
 	return out
 }()
@@ -86,36 +71,6 @@ func CollationByID(f gtid.Family, id uint16) (*Collation, bool) {
 	for ; ok && i < len(collations) && collations[i].ID == id; i++ {
 		if collations[i].in(f) {
 			return &collations[i], true
-		}
-	}
-	return nil, false
-}
-
-// CollationByName finds a collation by its name in any case; utf8_... is taken for utf8mb3_.... The caller must not change it.
-func CollationByName(f gtid.Family, name string) (*Collation, bool) {
-	name = strings.ToLower(name)
-	if rest, ok := strings.CutPrefix(name, "utf8_"); ok {
-		name = "utf8mb3_" + rest
-	}
-	for _, i := range collationsByName[name] {
-		if collations[i].in(f) {
-			return &collations[i], true
-		}
-	}
-	return nil, false
-}
-
-// DefaultCollation finds the compiled-in default collation of a character set (utf8 means utf8mb3), in any case. MariaDB 11.4 and later change
-// theirs by the variable character_set_collations; ask the server where that matters.
-func DefaultCollation(f gtid.Family, charset string) (*Collation, bool) {
-	charset = strings.ToLower(charset)
-	if charset == "utf8" {
-		charset = "utf8mb3"
-	}
-	for i := range collations {
-		c := &collations[i]
-		if c.Charset == charset && (c.DefaultMySQL && f != gtid.MariaDB || c.DefaultMariaDB && f == gtid.MariaDB) {
-			return c, true
 		}
 	}
 	return nil, false

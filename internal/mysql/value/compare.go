@@ -171,23 +171,3 @@ func parseTime(s []byte) (int64, bool) {
 	}
 	return us, true
 }
-
-// ComparePadded compares strings bytewise as a PAD SPACE collation of code points does: the shorter one counts as filled
-// up with spaces.
-func ComparePadded(a, b []byte) int {
-	n := min(len(a), len(b))
-	if c := bytes.Compare(a[:n], b[:n]); c != 0 {
-		return c
-	}
-	for _, c := range a[n:] {
-		if c != ' ' {
-			return cmp.Compare(c, ' ')
-		}
-	}
-	for _, c := range b[n:] {
-		if c != ' ' {
-			return cmp.Compare(' ', c)
-		}
-	}
-	return 0
-}

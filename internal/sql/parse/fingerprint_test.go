@@ -235,27 +235,3 @@ func fuzzMode(bits uint8) Mode {
 	}
 	return m
 }
-
-func TestSlotOf(t *testing.T) {
-	src := []byte("do /* c */ _utf8mb4'it''s', null, date '2020-01-01'")
-	_, slots, _ := Fingerprint(src, Mode{}, nil)
-	stmt, err := Parse(src, Mode{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	Walk(stmt, func(n Node) bool {
-		if lit, ok := n.(*Literal); ok {
-			s, found := SlotOf(slots, lit)
-			if !found {
-				got = append(got, "none")
-			} else {
-				got = append(got, string(Unquote(src, s, Mode{}, nil)))
-			}
-		}
-		return true
-	})
-	if want := "it's|none|2020-01-01"; strings.Join(got, "|") != want {
-		t.Errorf("%v, want %s", got, want)
-	}
-}

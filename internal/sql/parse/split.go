@@ -1,7 +1,5 @@
 package parse
 
-import "strings"
-
 // Split finds the first statement of a text of several: its span without blanks around it and without the semicolon,
 // and where the next one begins (len(src) when there is none). Semicolons in strings, comments and the bodies of
 // compound statements do not count. An empty statement has an empty span. The error wraps ErrSyntax when the text
@@ -39,26 +37,6 @@ func nextStart(src []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// FirstKeyword returns the first word of a statement in upper case, "" if it does not begin with one. Blanks, comments and
-// opening parentheses before it are skipped, so that "(select 1)" is a SELECT. It costs no allocation for known words.
-func FirstKeyword(src []byte, mode Mode) string {
-	l := lexer{src: src, mode: mode}
-	for {
-		t, ok := l.next()
-		switch {
-		case !ok || t.kind == kindEOF:
-			return ""
-		case t.word == "(":
-			continue
-		case t.word != "" && t.kind == kindIdent:
-			return t.word
-		case t.kind == kindIdent:
-			return strings.ToUpper(string(src[t.start:t.end]))
-		}
-		return ""
-	}
 }
 
 // splitter follows the nesting of compound statements. Its window of tokens is the current one and two ahead.

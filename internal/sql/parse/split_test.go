@@ -56,17 +56,6 @@ func TestSplitBroken(t *testing.T) {
 	}
 }
 
-func TestFirstKeyword(t *testing.T) {
-	for src, want := range map[string]string{
-		"select 1": "SELECT", "  /* a */ ((Select 1))": "SELECT", "-- x\nunheard of": "UNHEARD", "": "", "'a'": "", "5": "",
-		"/*!40101 SET a=1 */": "SET",
-	} {
-		if got := FirstKeyword([]byte(src), Mode{}); got != want {
-			t.Errorf("%q: %q, want %q", src, got, want)
-		}
-	}
-}
-
 func FuzzSplit(f *testing.F) {
 	f.Add("create procedure p() begin if a then select 1; end if; end; select ';'", uint8(0))
 	f.Fuzz(func(t *testing.T, src string, bits uint8) {
@@ -77,6 +66,5 @@ func FuzzSplit(f *testing.F) {
 		if err == nil && src != "" && rest == 0 {
 			t.Fatalf("%q: no progress", src)
 		}
-		FirstKeyword([]byte(src), fuzzMode(bits))
 	})
 }

@@ -52,15 +52,6 @@ func unescape(in []byte, q byte, backslash bool, dst []byte) []byte {
 	return dst
 }
 
-// SlotOf returns the slot of a literal among the slots that Fingerprint returned for the same text; false for
-// literals without one (NULL, TRUE, FALSE) and when slots is shorter than the statement's.
-func SlotOf(slots []Slot, lit *Literal) (Slot, bool) {
-	if lit.Slot < 0 || lit.Slot >= len(slots) {
-		return Slot{}, false
-	}
-	return slots[lit.Slot], true
-}
-
 // value is Unquote for a string token.
 func (l *lexer) value(t token) string {
 	s := Slot{Start: t.start, End: t.end, Kind: SlotString, Escaped: t.escaped}

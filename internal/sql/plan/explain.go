@@ -156,7 +156,7 @@ func (l *Limit) line() string {
 	return out
 }
 
-var aggNames = [...]string{"", "any", "count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "count_distinct", "sum_distinct", "avg_distinct", "concat"}
+var aggNames = [...]string{"", "count", "sum", "min", "max", "avg", "bit_and", "bit_or", "bit_xor", "count_distinct", "sum_distinct", "avg_distinct", "concat"}
 
 func (g *Group) line() string {
 	out := "Group"

@@ -85,8 +85,7 @@ type AggKind uint8
 
 // Kinds of aggregates.
 const (
-	AggAny   AggKind = iota + 1 // the first value that is not NULL
-	AggCount                    // sum of integers, 0 for none
+	AggCount AggKind = iota + 1 // sum of integers, 0 for none
 	AggSum
 	AggMin
 	AggMax

@@ -81,35 +81,3 @@ func (c *cfc) appendPart(dst, part []byte) []byte {
 	dst = c.add(dst, part)
 	return dst[:min(len(dst), at+len(part))]
 }
-
-// MapPrefix implements Prefixed. Only whole parts count once there is a hash. It compares bytes: for a column whose
-// collation folds letters the range is too narrow, and the caller must not ask.
-func (c *cfc) MapPrefix(pattern []byte) (Dest, error) {
-	prefix := likePrefix(pattern)
-	if c.add == nil {
-		return prefixRange(prefix), nil
-	}
-	// A last part that the pattern cuts short has another hash than the whole one: only parts that end at an offset are known.
-	for len(c.offsets) > 0 && len(prefix) > c.offsets[len(c.offsets)-1] {
-		prefix = prefix[:c.offsets[len(c.offsets)-1]]
-	}
-	return prefixRange(c.appendParts(nil, prefix)), nil
-}
-
-// likePrefix returns what every match of a LIKE pattern begins with: the bytes before the first wildcard that no
-// backslash escapes, with the escapes taken off.
-func likePrefix(pattern []byte) []byte {
-	var prefix []byte
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; {
-		case c == '%' || c == '_':
-			return prefix
-		case c == '\\' && i+1 < len(pattern):
-			i++
-			prefix = append(prefix, pattern[i])
-		default:
-			prefix = append(prefix, c)
-		}
-	}
-	return prefix
-}

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"slices"
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
@@ -88,11 +87,6 @@ func (h *hash) number(v Value) (uint64, bool) {
 	return asUint64(v)
 }
 
-func (h *hash) Reverse(id []byte) (Value, error) {
-	n, err := h.des.decrypt(id)
-	return uintValue(n), err
-}
-
 func uintValue(n uint64) Value { return Value{Kind: Uint, Raw: strconv.AppendUint(nil, n, 10)} }
 
 // numeric takes the number itself, big-endian.
@@ -104,13 +98,6 @@ func (*numeric) Map(v Value, scratch []byte) (Dest, error) {
 		return Dest{}, nil
 	}
 	return destID(bigEndian(n, scratch))
-}
-
-func (x *numeric) Reverse(id []byte) (Value, error) {
-	if len(id) != idBytes {
-		return Value{}, fmt.Errorf("keyspace id %x has %d bytes, one of vindex type %s has %d", id, len(id), x.typ, idBytes)
-	}
-	return uintValue(binary.BigEndian.Uint64(id)), nil
 }
 
 func bigEndian(n uint64, scratch []byte) []byte {
@@ -128,13 +115,6 @@ func (*reverseBits) Map(v Value, scratch []byte) (Dest, error) {
 		return Dest{}, nil
 	}
 	return destID(bigEndian(bits.Reverse64(n), scratch))
-}
-
-func (x *reverseBits) Reverse(id []byte) (Value, error) {
-	if len(id) != idBytes {
-		return Value{}, fmt.Errorf("keyspace id %x has %d bytes, one of vindex type %s has %d", id, len(id), x.typ, idBytes)
-	}
-	return uintValue(bits.Reverse64(binary.BigEndian.Uint64(id))), nil
 }
 
 // xxHash is XXH64 of the value's bytes, little-endian. Numbers are hashed as their decimal text.
@@ -175,10 +155,6 @@ func (*plainBytes) Map(v Value, _ []byte) (Dest, error) {
 		return Dest{}, err
 	}
 	return destID(b)
-}
-
-func (*plainBytes) Reverse(id []byte) (Value, error) {
-	return Value{Kind: Binary, Raw: slices.Clone(id)}, nil
 }
 
 // null puts every row, NULL included, under one id in the first shard.

@@ -201,16 +201,6 @@ func (t *LookupTable) SelectSQL(n int, lock bool) string {
 	return b.String()
 }
 
-// VerifySQL asks whether a value has the row it must have: no row means no. Parameters: the first from column, to.
-func (t *LookupTable) VerifySQL() string {
-	return "select " + quote(t.FromColumns[0]) + " from " + t.quoted() + " where " + quote(t.FromColumns[0]) + " = ? and " + quote(t.ToColumn) + " = ?"
-}
-
-// LockSQL locks and reads the row of one full value: column to. Parameters: all from columns.
-func (t *LookupTable) LockSQL() string {
-	return "select " + quote(t.ToColumn) + " from " + t.quoted() + t.whereFrom() + " for update"
-}
-
 // InsertSQL inserts n rows. Parameters for each row: all from columns, to. Rows should come sorted, so that two transactions lock
 // in one order. With Autocommit and without Unique a row that exists is written over; ignore leaves it as it is.
 func (t *LookupTable) InsertSQL(n int, ignore bool) string {
@@ -226,11 +216,6 @@ func (t *LookupTable) InsertSQL(n int, ignore bool) string {
 		b.WriteString(" on duplicate key update " + quote(t.ToColumn) + " = values(" + quote(t.ToColumn) + ")")
 	}
 	return b.String()
-}
-
-// UpdateSQL points the row of one full value to another keyspace id. Parameters: to, all from columns.
-func (t *LookupTable) UpdateSQL() string {
-	return "update " + t.quoted() + " set " + quote(t.ToColumn) + " = ?" + t.whereFrom()
 }
 
 // DeleteSQL deletes the row of one full value and keyspace id. Parameters: all from columns, to. Not for Autocommit tables.

@@ -24,12 +24,9 @@ func TestLookupStatements(t *testing.T) {
 		{plain.SelectSQL(2, true), "select `last`, `id` from " + table + " where `last` in (?, ?) for update"},
 		{unique.SelectSQL(1, true), "select `last`, `id` from " + table + " where `last` = ? lock in share mode"},
 		{auto.SelectSQL(1, true), "select `last`, `id` from " + table + " where `last` = ?"},
-		{plain.VerifySQL(), "select `last` from " + table + " where `last` = ? and `id` = ?"},
-		{plain.LockSQL(), "select `id` from " + table + " where `last` = ? and `first` = ? for update"},
 		{plain.InsertSQL(2, false), "insert into " + table + " (`last`, `first`, `id`) values (?, ?, ?), (?, ?, ?)"},
 		{plain.InsertSQL(1, true), "insert ignore into " + table + " (`last`, `first`, `id`) values (?, ?, ?)"},
 		{auto.InsertSQL(1, false), "insert into " + table + " (`last`, `first`, `id`) values (?, ?, ?) on duplicate key update `id` = values(`id`)"},
-		{plain.UpdateSQL(), "update " + table + " set `id` = ? where `last` = ? and `first` = ?"},
 		{plain.DeleteSQL(), "delete from " + table + " where `last` = ? and `first` = ? and `id` = ?"},
 		{local.DeleteSQL(), "delete from `t` where `a` = ? and `id` = ?"},
 	} {

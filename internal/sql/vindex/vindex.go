@@ -84,13 +84,6 @@ type Functional interface {
 	Map(v Value, scratch []byte) (Dest, error)
 }
 
-// Prefixed is a Functional whose ids keep the order of the value's leading bytes, so that LIKE 'abc%' is a key range.
-type Prefixed interface {
-	Functional
-	// MapPrefix returns the range of the values that match the LIKE pattern; the whole range when the pattern begins with a wildcard.
-	MapPrefix(pattern []byte) (Dest, error)
-}
-
 // MultiColumn is a vindex over several columns; fewer values than columns give a range, where the type can (Partial).
 type MultiColumn interface {
 	Vindex
@@ -98,11 +91,4 @@ type MultiColumn interface {
 	Partial() bool // leading columns alone give a key range
 	// MapMulti is Map for several columns, in the order of the vschema. Fewer values than Columns give DestRange if Partial, else DestNone.
 	MapMulti(vs []Value, scratch []byte) (Dest, error)
-}
-
-// Reversible is a vindex whose keyspace id tells the value.
-type Reversible interface {
-	Vindex
-	// Reverse returns the value that maps to id; an error if no value does.
-	Reverse(id []byte) (Value, error)
 }

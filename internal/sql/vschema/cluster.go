@@ -129,16 +129,6 @@ func (t *Table) Owned() []*ColumnVindex {
 	return owned
 }
 
-// Cheapest returns the column vindexes in the order in which a planner should try them: by cost, then as declared.
-func (t *Table) Cheapest() []*ColumnVindex {
-	all := make([]*ColumnVindex, len(t.ColumnVindexes))
-	for i := range t.ColumnVindexes {
-		all[i] = &t.ColumnVindexes[i]
-	}
-	slices.SortStableFunc(all, func(a, b *ColumnVindex) int { return a.Vindex.Cost() - b.Vindex.Cost() })
-	return all
-}
-
 // Column returns the column of the name (in any case), nil if the vschema does not name it.
 func (t *Table) Column(name string) *Column {
 	for i := range t.Columns {

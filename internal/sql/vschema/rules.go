@@ -118,11 +118,6 @@ func (r *routes) keyspace(tabletType, ks string) string {
 	return ks
 }
 
-// RoutedKeyspace returns the keyspace that a keyspace rule sends statements for ks to; ks itself without such a rule.
-func (c *Cluster) RoutedKeyspace(tabletType, ks string) string {
-	return c.rules.keyspace(tabletType, ks)
-}
-
 // RoutedShard returns the keyspace that serves the shard of ks by the shard rules; ks itself without such a rule.
 func (c *Cluster) RoutedShard(ks, shard string) string {
 	if to, ok := c.rules.shards[ks+"/"+shard]; ok {
