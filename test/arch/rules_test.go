@@ -29,7 +29,7 @@ var roles = []string{"internal/gateway", "internal/agent", "internal/orch", "int
 // pure packages have no goroutine, clock, network, disk or global randomness.
 var pure = []string{
 	"internal/errcode", "internal/fact", "internal/mysql/value", "internal/mysql/gtid", "internal/mysql/flavor",
-	"internal/sql/parse", "internal/sql/vindex", "internal/sql/vschema", "internal/sql/plan", "internal/redo",
+	"internal/sql/parse", "internal/sql/vindex", "internal/sql/vschema", "internal/sql/plan", "internal/redo", "internal/topo/durability",
 	"internal/gateway/rewrite", "internal/workflow", "internal/move", "internal/orch/evidence", "internal/orch/analysis", "internal/orch/recovery",
 }
 
