@@ -36,10 +36,20 @@ var pure = []string{
 // impureBelow lists packages below a pure one that are not pure themselves.
 var impureBelow = []string{"internal/workflow/run", "internal/move/feed", "internal/move/copy", "internal/move/apply", "internal/move/diff"}
 
-const maxFileLines, maxFuncLines = 800, 100
+const maxFileLines, maxFuncLines, maxPackageLines = 800, 100, 2500
 
 // longFuncs may be longer than maxFuncLines: tables in the shape of a switch, where cutting would only scatter the cases.
 var longFuncs = map[string]string{}
+
+// largePackages may have more than maxPackageLines, without their tests and what is generated: one subject each, whose parts
+// share unexported types all through. What coordinates other packages has no place here: cut it.
+var largePackages = map[string]string{
+	"internal/mysql/wire":   "one protocol: each file is one of its messages, for both sides",
+	"internal/sql/parse":    "one grammar: each file is one kind of statement",
+	"internal/sql/plan":     "one planner: each file is one kind of statement, over the same tree of operations",
+	"internal/gateway/exec": "one executor: each file is one operation of plans",
+	"internal/cli":          "one command line: each file is one command",
+}
 
 // layerOf says in which layer a package of the project is; 6 is cmd, 7 is tests and examples.
 func layerOf(pkg string) (int, bool) {
@@ -299,6 +309,39 @@ func TestSizes(t *testing.T) {
 			if n > maxFuncLines && longFuncs[f.pkg+"."+fn.Name.Name] == "" {
 				t.Errorf("%s: %s has %d lines, more than %d", tr.at(fn.Pos()), fn.Name.Name, n, maxFuncLines)
 			}
+		}
+	}
+}
+
+func TestPackageSizes(t *testing.T) {
+	sizes := map[string]int{}
+	for pkg, files := range load(t).packages() {
+		for _, f := range files {
+			sizes[pkg] += f.lines
+		}
+	}
+	for pkg, n := range sizes {
+		if n > maxPackageLines && largePackages[pkg] == "" {
+			t.Errorf("%s has %d lines, more than %d: cut it along its seams", pkg, n, maxPackageLines)
+		}
+	}
+	for pkg := range largePackages {
+		if sizes[pkg] == 0 {
+			t.Errorf("%s has an exception, but there is no such package", pkg)
+		}
+	}
+}
+
+// ARCHITECTURE.md is where a reader looks for a package, and the gateway has the most of them.
+func TestArchitectureNamesPackages(t *testing.T) {
+	tr := load(t)
+	doc, err := os.ReadFile(filepath.Join(tr.root, "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range tr.packages() {
+		if name, ok := strings.CutPrefix(pkg, "internal/gateway/"); ok && !strings.Contains(string(doc), "`"+name+"`") {
+			t.Errorf("ARCHITECTURE.md does not name %s", pkg)
 		}
 	}
 }

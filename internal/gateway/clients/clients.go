@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pelorusdb/pelorus/internal/mysql/wire"
 )
 
 // Session is what can be done to a connection from outside. Its methods are called by any goroutine and don't block.
@@ -51,6 +53,25 @@ type Info struct {
 	Command              string        // Sleep, Query, Execute, ...
 	Text                 string        // of the running statement, at most 1,024 bytes of it; "" when none runs
 	Time                 time.Duration // since the statement, or the silence, began; exact to a tenth of a second
+}
+
+// CommandName is what SHOW PROCESSLIST calls a command of the protocol.
+func CommandName(command byte) string {
+	switch command {
+	case wire.ComStmtExecute:
+		return "Execute"
+	case wire.ComStmtPrepare:
+		return "Prepare"
+	case wire.ComInitDB:
+		return "Init DB"
+	case wire.ComFieldList:
+		return "Field List"
+	case wire.ComChangeUser:
+		return "Change user"
+	case wire.ComPing:
+		return "Ping"
+	}
+	return "Query"
 }
 
 // ID is the client's connection id.

@@ -248,7 +248,7 @@ func (s *Session) loop() error {
 		if payload[0] == wire.ComQuery {
 			err = s.comQuery(payload, raw)
 		} else {
-			s.me.Begin(commandName(payload[0]), s.textOf(payload))
+			s.me.Begin(clients.CommandName(payload[0]), s.textOf(payload))
 			err = s.command(payload)
 		}
 		s.me.End()
@@ -257,25 +257,6 @@ func (s *Session) loop() error {
 			return err
 		}
 	}
-}
-
-// commandName is what SHOW PROCESSLIST calls a command.
-func commandName(command byte) string {
-	switch command {
-	case wire.ComStmtExecute:
-		return "Execute"
-	case wire.ComStmtPrepare:
-		return "Prepare"
-	case wire.ComInitDB:
-		return "Init DB"
-	case wire.ComFieldList:
-		return "Field List"
-	case wire.ComChangeUser:
-		return "Change user"
-	case wire.ComPing:
-		return "Ping"
-	}
-	return "Query"
 }
 
 // textOf is the statement that a command other than COM_QUERY runs, nil if there is none.
