@@ -91,6 +91,7 @@ func (s *Session) loadSharded(st *parse.LoadDataStmt) error {
 	rows.Reserve = s.back.Grow
 	var into load.Target
 	err = s.back.OnFresh(func(ctx context.Context, c *pool.Conn) error {
+		var err error
 		into, err = load.TargetOf(ctx, c, st)
 		return err
 	})
