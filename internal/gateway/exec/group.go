@@ -212,6 +212,9 @@ func (g *grouping) addExtreme(a *plan.Agg, acc *accumulator, row [][]byte) error
 	at := g.col(a.Col)
 	k := &keyCompare{typ: typeOf(&g.cols[at])}
 	v, w := row[at], row[at]
+	if k.typ.Kind() == value.KindJSON {
+		return errcode.New(errcode.AggregateScatter, "MIN() or MAX() of a JSON value")
+	}
 	if kind := k.typ.Kind(); kind == value.KindString && a.Weight != plan.NoColumn {
 		w, k.raw = row[g.col(a.Weight)], true
 	} else if !kind.Comparable() {

@@ -206,6 +206,15 @@ func TestAnswersAreThoseOfOneServer(t *testing.T) {
 				t.Errorf("the order of an enumeration in a finishing statement gives %v, want a refusal", err)
 			}
 		})
+		t.Run("least JSON", func(t *testing.T) {
+			if f.mariadb {
+				t.Skip("JSON is text there")
+			}
+			_, _, err := f.run(t.Context(), "SELECT MIN(JSON_ARRAY(a, b)) FROM orders")
+			if !errcode.Has(err, errcode.AggregateScatter) {
+				t.Errorf("the least JSON value of several shards gives %v, want a refusal: only the servers know the order", err)
+			}
+		})
 		t.Run("random", func(t *testing.T) { randomQueries(t, f, one) })
 		t.Run("tricky", func(t *testing.T) { tricky(t, f, one) })
 		t.Run("writes", func(t *testing.T) { writes(t, f, one) })
