@@ -133,15 +133,7 @@ func describe(f *Flavor) string {
 		"replica_net_timeout: "+f.Option("replica_net_timeout"), "max_connections: "+f.Option("max_connections"),
 		"binlog_transaction_compression: "+f.Option("binlog_transaction_compression"))
 	say("session", f.NoBinlog(), f.TrackGTID(""), f.TrackGTID("sql_mode,time_zone"), f.StatementTimeout(2500*time.Millisecond),
-		f.StatementTimeout(0), f.IsolationVariable())
-	var runs []string
-	for _, c := range []struct {
-		number  int
-		mariadb bool
-	}{{0, false}, {0, true}, {40101, false}, {50013, false}, {50799, false}, {80013, false}, {80400, false}, {99999, false}, {100100, false}, {100600, true}, {110400, true}, {130000, false}} {
-		runs = append(runs, fmt.Sprintf("%d mariadb %v: %v", c.number, c.mariadb, f.RunsComment(c.number, c.mariadb)))
-	}
-	say("comments", runs...)
+		f.StatementTimeout(0))
 	return b.String()
 }
 
@@ -264,16 +256,6 @@ func TestStuckCommit(t *testing.T) {
 	my, ma := must(t, "9.7.4"), must(t, "10.11.19-MariaDB")
 	if !my.IsStuckCommit("waiting for handler commit") || my.IsStuckCommit("Commit") || !ma.IsStuckCommit("Commit") || ma.IsStuckCommit("") {
 		t.Error("states of stuck commits")
-	}
-}
-
-func TestCommentNumber(t *testing.T) {
-	for text, want := range map[string][2]int{
-		"80017 x": {80017, 5}, "100100 x": {100100, 6}, "40101SET": {40101, 5}, " 80017": {0, 0}, "8001": {0, 0}, "": {0, 0}, "1234567": {123456, 6},
-	} {
-		if n, l := CommentNumber(text); n != want[0] || l != want[1] {
-			t.Errorf("CommentNumber(%q) = %d, %d", text, n, l)
-		}
 	}
 }
 
