@@ -1,5 +1,5 @@
 // Package load reads the file of a LOAD DATA as servers read it, row by row and field by field, and writes its values as
-// literals, for a table whose rows go to several servers.
+// literals, for a table whose rows go to several servers. It asks one of them what the table's columns are.
 //
 // It does not ask the client for the file, plans nothing and inserts nothing. Rows of fixed width (fields
 // neither terminated nor enclosed) it does not read.
