@@ -62,6 +62,7 @@ type Backend struct {
 	runMu   sync.Mutex
 	running map[*pool.Conn]bool       // connections on which the executor works for this session; true: a kill is on its way
 	cur     atomic.Pointer[pool.Conn] // the connection whose answer is being forwarded
+	watch   atomic.Uint64             // grows whenever cur begins or ceases to be waited for
 	gone    atomic.Bool               // nobody reads the rows any more
 	buf     []byte                    // small encode buffer
 }
@@ -165,17 +166,18 @@ func (b *Backend) Interrupted() error {
 // client is told. A COMMIT under way is left alone. Safe for any goroutine.
 func (b *Backend) Kill(why error) {
 	b.pause.Load().cancel(why)
+	watch := b.watch.Load()
 	if c := b.cur.Load(); c != nil {
 		hard := c.KillHard.Load()
 		if b.cur.CompareAndSwap(c, nil) { // from now on the session does not give the connection to others
-			go b.killOnServer(c, hard)
+			go b.strike(c, hard, func() bool { return b.watch.Load() == watch })
 		}
 	}
 	b.runMu.Lock()
 	for c, struck := range b.running {
 		if !struck {
 			b.running[c] = true
-			go b.killOnServer(c, c.KillHard.Load())
+			go b.strike(c, c.KillHard.Load(), func() bool { return b.isStruck(c) })
 		}
 	}
 	b.runMu.Unlock()
@@ -184,22 +186,49 @@ func (b *Backend) Kill(why error) {
 // Abandon says that nobody reads the rows any more: what is left of them is not fetched. Safe for any goroutine.
 func (b *Backend) Abandon() { b.gone.Store(true) }
 
-// killOnServer ends the statement that runs on the connection.
-func (b *Backend) killOnServer(c *pool.Conn, hard bool) {
-	const enough = 5 * time.Second
+// strike ends the statement that runs on the connection. A kill that reaches the server before the statement does is
+// lost, so it is sent again while the session still waits there.
+func (b *Backend) strike(c *pool.Conn, hard bool, waits func() bool) {
+	const strikes, enough = 10, 5 * time.Second // together: for about as long as the statement may be on its way
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), enough)
 	defer cancel()
-	if err := c.Pool().Kill(ctx, c.ConnectionID(), hard); err != nil {
-		b.cfg.Log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
+	again := time.NewTicker(enough / strikes)
+	defer again.Stop()
+	for {
+		if err := c.Pool().Kill(ctx, c.ConnectionID(), hard); err != nil {
+			b.cfg.Log.Warn("can't kill a statement on its server", "server", c.Pool().Addr(), "error", err)
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+		if !waits() {
+			return
+		}
 	}
 }
 
+// isStruck says whether the executor still works on a connection that Kill has struck.
+func (b *Backend) isStruck(c *pool.Conn) bool {
+	b.runMu.Lock()
+	defer b.runMu.Unlock()
+	return b.running[c]
+}
+
 // Watch says that the session waits for an answer on c, so that Kill reaches it. It watches one connection at a time.
-func (b *Backend) Watch(c *pool.Conn) { b.cur.Store(c) }
+func (b *Backend) Watch(c *pool.Conn) {
+	b.watch.Add(1)
+	b.cur.Store(c)
+}
 
 // Unwatch ends Watch. When a kill is on its way to c the connection must not be given to others: it might hit their
 // statement.
-func (b *Backend) Unwatch(c *pool.Conn) (struck bool) { return !b.cur.CompareAndSwap(c, nil) }
+func (b *Backend) Unwatch(c *pool.Conn) (struck bool) {
+	b.watch.Add(1)
+	return !b.cur.CompareAndSwap(c, nil)
+}
 
 // track publishes the connections that Kill has to reach. When it takes one back it says whether a kill is on its way
 // to it.
