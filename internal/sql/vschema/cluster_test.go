@@ -215,8 +215,7 @@ func TestRoutingRules(t *testing.T) {
 	  {"from_table": "main.moved", "to_tables": ["shop.orders"]},
 	  {"from_table": "main.moved@replica", "to_tables": ["main.moved"]},
 	  {"from_table": "main.gone", "to_tables": []},
-	  {"from_keyspace": "legacy", "to_keyspace": "main"},
-	  {"from_keyspace": "shop", "to_keyspace": "main", "shard": "-80"}]}`
+	  {"from_keyspace": "legacy", "to_keyspace": "main"}]}`
 	c := mustCluster(t, shopInputs(), rules)
 	tests := []struct {
 		tabletType, ks, schema, table, want string
@@ -236,12 +235,6 @@ func TestRoutingRules(t *testing.T) {
 	}
 	if _, err := c.FindTable("main", "", "gone"); !errcode.Has(err, errcode.TableClosed) {
 		t.Errorf("gone: %v, want closed", err)
-	}
-	if got := c.RoutedShard("shop", "-80"); got != "main" {
-		t.Errorf("shard shop/-80 is served by %s, want main", got)
-	}
-	if got := c.RoutedShard("shop", "80-"); got != "shop" {
-		t.Errorf("shard shop/80- is served by %s, want shop", got)
 	}
 }
 
@@ -333,8 +326,9 @@ func TestRuleProblems(t *testing.T) {
 		{`{"rules": [{"from_table": "a@spare", "to_tables": ["main.x"]}]}`, "@spare is not @primary", ""},
 		{`{"rules": [{"from_keyspace": "a", "to_keyspace": "nosuch"}]}`, "there is no keyspace nosuch", ""},
 		{`{"rules": [{"to_tables": ["main.x"]}]}`, "rules[0]: want either from_table or from_keyspace", ""},
-		{`{"rules": [{"from_table": "a", "shard": "0"}]}`, "rules[0]: a rule for a table has only", ""},
-		{`{"rules": [{"from_keyspace": "a"}]}`, "rules[0]: a rule for a keyspace or shard has only", ""},
+		{`{"rules": [{"from_table": "a", "to_keyspace": "main"}]}`, "rules[0]: a rule for a table has only", ""},
+		{`{"rules": [{"from_keyspace": "shop", "shard": "-80", "to_keyspace": "main"}]}`, "rules[0]: rules for single shards are not supported", ""},
+		{`{"rules": [{"from_keyspace": "a"}]}`, "rules[0]: a rule for a keyspace has only", ""},
 		{`{"rules": 3}`, "rules: want a list", ""},
 	}
 	for _, test := range tests {

@@ -72,7 +72,7 @@ func TestParseNamesThePlace(t *testing.T) {
 }
 
 func TestRulesRoundTrip(t *testing.T) {
-	const text = `{"rules": [{"fromTable": "a@replica", "to_tables": ["ks.a"]}, {"from_keyspace": "x", "to_keyspace": "y", "shard": "-80"}]}`
+	const text = `{"rules": [{"fromTable": "a@replica", "to_tables": ["ks.a"]}, {"from_keyspace": "x", "to_keyspace": "y"}]}`
 	rules, err := ParseRules(text)
 	if err != nil {
 		t.Fatal(err)

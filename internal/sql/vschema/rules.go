@@ -15,14 +15,13 @@ type Rules struct {
 	Rules []Rule `json:"rules"`
 }
 
-// Rule sends what is said to one table, keyspace or shard to another. Its form is told by its fields: a table rule has
-// from_table, a shard rule from_keyspace and shard, a keyspace rule from_keyspace alone. From names may end in @primary, @replica or @rdonly.
+// Rule sends what is said to one table or keyspace to another. Its form is told by its fields: a table rule has from_table, a
+// keyspace rule from_keyspace. From names may end in @primary, @replica or @rdonly.
 type Rule struct {
 	FromTable    string   `json:"from_table,omitempty"`
 	ToTables     []string `json:"to_tables,omitempty"` // one keyspace.table; none: the table is closed
 	FromKeyspace string   `json:"from_keyspace,omitempty"`
 	ToKeyspace   string   `json:"to_keyspace,omitempty"`
-	Shard        string   `json:"shard,omitempty"`
 }
 
 // ParseRules reads routing rules in JSON: {"rules": [...]}. Empty text is no rules. The error names the place.
@@ -57,22 +56,25 @@ func (r *Rules) Encode() string {
 }
 
 func (r *Rule) decode(n node) error {
+	var shard string
 	err := n.object(map[string]func(node) error{
 		"from_table":    func(n node) error { return n.text(&r.FromTable) },
 		"to_tables":     func(n node) error { return n.texts(&r.ToTables) },
 		"from_keyspace": func(n node) error { return n.text(&r.FromKeyspace) },
 		"to_keyspace":   func(n node) error { return n.text(&r.ToKeyspace) },
-		"shard":         func(n node) error { return n.text(&r.Shard) },
+		"shard":         func(n node) error { return n.text(&shard) },
 	})
 	switch {
 	case err != nil:
 		return err
 	case (r.FromTable == "") == (r.FromKeyspace == ""):
 		return n.errorf("want either from_table or from_keyspace")
-	case r.FromTable != "" && (r.ToKeyspace != "" || r.Shard != ""):
+	case shard != "":
+		return n.errorf("rules for single shards are not supported: name the keyspace or the table as a whole")
+	case r.FromTable != "" && r.ToKeyspace != "":
 		return n.errorf("a rule for a table has only from_table and to_tables")
 	case r.FromKeyspace != "" && (r.ToKeyspace == "" || r.ToTables != nil):
-		return n.errorf("a rule for a keyspace or shard has only from_keyspace, to_keyspace and shard")
+		return n.errorf("a rule for a keyspace has only from_keyspace and to_keyspace")
 	}
 	return nil
 }
@@ -87,7 +89,6 @@ type route struct {
 type routes struct {
 	tables    map[string]route
 	keyspaces map[string]string
-	shards    map[string]string // by keyspace/shard
 }
 
 func (r *routes) table(tabletType, ks, table string) (route, bool) {
@@ -118,18 +119,10 @@ func (r *routes) keyspace(tabletType, ks string) string {
 	return ks
 }
 
-// RoutedShard returns the keyspace that serves the shard of ks by the shard rules; ks itself without such a rule.
-func (c *Cluster) RoutedShard(ks, shard string) string {
-	if to, ok := c.rules.shards[ks+"/"+shard]; ok {
-		return to
-	}
-	return ks
-}
-
 // setRules indexes the rules and returns what is wrong with them. A table whose rule is wrong answers with that error: to
 // ignore the rule could send writes to a table that has moved away.
 func (c *Cluster) setRules(rules *Rules) []error {
-	c.rules = routes{tables: map[string]route{}, keyspaces: map[string]string{}, shards: map[string]string{}}
+	c.rules = routes{tables: map[string]route{}, keyspaces: map[string]string{}}
 	var problems []error
 	for i, r := range rules.Rules {
 		set := c.setMoveRule
@@ -162,9 +155,6 @@ func (c *Cluster) setTableRule(r Rule) error {
 // setMoveRule indexes a rule for a keyspace or a shard. Of two for the same the first counts.
 func (c *Cluster) setMoveRule(r Rule) error {
 	index, key := c.rules.keyspaces, r.FromKeyspace
-	if r.Shard != "" {
-		index, key = c.rules.shards, r.FromKeyspace+"/"+r.Shard
-	}
 	if _, dup := index[key]; dup {
 		return errors.New("there is another rule for " + key)
 	}
