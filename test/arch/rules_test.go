@@ -31,6 +31,7 @@ var pure = []string{
 	"internal/errcode", "internal/fact", "internal/mysql/value", "internal/mysql/gtid", "internal/mysql/flavor",
 	"internal/sql/parse", "internal/sql/vindex", "internal/sql/vschema", "internal/sql/plan", "internal/redo", "internal/topo/durability",
 	"internal/gateway/rewrite", "internal/workflow", "internal/move", "internal/orch/evidence", "internal/orch/analysis", "internal/orch/recovery",
+	"internal/orch/decision", "internal/api/presence",
 }
 
 // impureBelow lists packages below a pure one that are not pure themselves.

@@ -87,6 +87,62 @@ func (TransactionState) EnumDescriptor() ([]byte, []int) {
 	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{0}
 }
 
+// Contact is what came of an attempt to reach somebody.
+type Contact int32
+
+const (
+	Contact_CONTACT_UNSPECIFIED Contact = 0
+	// The other side answered, if only with an error of its own.
+	Contact_CONTACT_ANSWERS Contact = 1
+	// Its host said that nobody listens there.
+	Contact_CONTACT_REFUSED Contact = 2
+	// Nothing came back.
+	Contact_CONTACT_SILENT Contact = 3
+)
+
+// Enum value maps for Contact.
+var (
+	Contact_name = map[int32]string{
+		0: "CONTACT_UNSPECIFIED",
+		1: "CONTACT_ANSWERS",
+		2: "CONTACT_REFUSED",
+		3: "CONTACT_SILENT",
+	}
+	Contact_value = map[string]int32{
+		"CONTACT_UNSPECIFIED": 0,
+		"CONTACT_ANSWERS":     1,
+		"CONTACT_REFUSED":     2,
+		"CONTACT_SILENT":      3,
+	}
+)
+
+func (x Contact) Enum() *Contact {
+	p := new(Contact)
+	*p = x
+	return p
+}
+
+func (x Contact) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Contact) Descriptor() protoreflect.EnumDescriptor {
+	return file_pelorus_tablet_v1_tablet_proto_enumTypes[1].Descriptor()
+}
+
+func (Contact) Type() protoreflect.EnumType {
+	return &file_pelorus_tablet_v1_tablet_proto_enumTypes[1]
+}
+
+func (x Contact) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Contact.Descriptor instead.
+func (Contact) EnumDescriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{1}
+}
+
 type ListTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// txn_id asks for one transaction, with its statements.
@@ -638,7 +694,10 @@ type FullStatus struct {
 	Lag         *LagStatus  `protobuf:"bytes,18,opt,name=lag" json:"lag,omitempty"`
 	Redo        *RedoStatus `protobuf:"bytes,19,opt,name=redo" json:"redo,omitempty"`
 	// primary_alias is who the agent believes to be its shard's primary.
-	PrimaryAlias  *string `protobuf:"bytes,20,opt,name=primary_alias,json=primaryAlias" json:"primary_alias,omitempty"`
+	PrimaryAlias  *string      `protobuf:"bytes,20,opt,name=primary_alias,json=primaryAlias" json:"primary_alias,omitempty"`
+	Host          *HostStatus  `protobuf:"bytes,21,opt,name=host" json:"host,omitempty"`
+	Lease         *LeaseStatus `protobuf:"bytes,22,opt,name=lease" json:"lease,omitempty"`
+	Peers         *Peers       `protobuf:"bytes,23,opt,name=peers" json:"peers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,6 +872,293 @@ func (x *FullStatus) GetPrimaryAlias() string {
 	return ""
 }
 
+func (x *FullStatus) GetHost() *HostStatus {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+func (x *FullStatus) GetLease() *LeaseStatus {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *FullStatus) GetPeers() *Peers {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+// HostStatus is what the agent sees of the machine that it shares with its server.
+type HostStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// boot_id changes when the machine starts again.
+	BootId *string `protobuf:"bytes,1,opt,name=boot_id,json=bootId" json:"boot_id,omitempty"`
+	// paused_for is the longest time within the last minute in which the agent, which ticks all the time, did not run;
+	// paused_until is when it went on. Both are absent while it never stood still for more than a second.
+	PausedFor     *durationpb.Duration   `protobuf:"bytes,2,opt,name=paused_for,json=pausedFor" json:"paused_for,omitempty"`
+	PausedUntil   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=paused_until,json=pausedUntil" json:"paused_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostStatus) Reset() {
+	*x = HostStatus{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostStatus) ProtoMessage() {}
+
+func (x *HostStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
+func (*HostStatus) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HostStatus) GetBootId() string {
+	if x != nil && x.BootId != nil {
+		return *x.BootId
+	}
+	return ""
+}
+
+func (x *HostStatus) GetPausedFor() *durationpb.Duration {
+	if x != nil {
+		return x.PausedFor
+	}
+	return nil
+}
+
+func (x *HostStatus) GetPausedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedUntil
+	}
+	return nil
+}
+
+// LeaseStatus is the agent's own view of the lease of its reign.
+type LeaseStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// topology_reachable says whether the last renewal or keep-alive of the agent's session with the topology was answered.
+	TopologyReachable *bool `protobuf:"varint,1,opt,name=topology_reachable,json=topologyReachable" json:"topology_reachable,omitempty"`
+	// held says whether this agent holds its shard's lease, term in which reign, left for how long it still may count on it.
+	Held          *bool                `protobuf:"varint,2,opt,name=held" json:"held,omitempty"`
+	Term          *uint64              `protobuf:"varint,3,opt,name=term" json:"term,omitempty"`
+	Left          *durationpb.Duration `protobuf:"bytes,4,opt,name=left" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseStatus) Reset() {
+	*x = LeaseStatus{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseStatus) ProtoMessage() {}
+
+func (x *LeaseStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseStatus.ProtoReflect.Descriptor instead.
+func (*LeaseStatus) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LeaseStatus) GetTopologyReachable() bool {
+	if x != nil && x.TopologyReachable != nil {
+		return *x.TopologyReachable
+	}
+	return false
+}
+
+func (x *LeaseStatus) GetHeld() bool {
+	if x != nil && x.Held != nil {
+		return *x.Held
+	}
+	return false
+}
+
+func (x *LeaseStatus) GetTerm() uint64 {
+	if x != nil && x.Term != nil {
+		return *x.Term
+	}
+	return 0
+}
+
+func (x *LeaseStatus) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+type Peers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	List          []*Peer                `protobuf:"bytes,1,rep,name=list" json:"list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peers) Reset() {
+	*x = Peers{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peers) ProtoMessage() {}
+
+func (x *Peers) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peers.ProtoReflect.Descriptor instead.
+func (*Peers) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Peers) GetList() []*Peer {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+// Peer is how this agent sees another tablet of its shard.
+type Peer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Alias *string                `protobuf:"bytes,1,opt,name=alias" json:"alias,omitempty"`
+	// agent and server say what came of the last attempts to reach them, since for how long it has been so.
+	Agent       *Contact             `protobuf:"varint,2,opt,name=agent,enum=pelorus.tablet.v1.Contact" json:"agent,omitempty"`
+	Server      *Contact             `protobuf:"varint,3,opt,name=server,enum=pelorus.tablet.v1.Contact" json:"server,omitempty"`
+	AgentSince  *durationpb.Duration `protobuf:"bytes,4,opt,name=agent_since,json=agentSince" json:"agent_since,omitempty"`
+	ServerSince *durationpb.Duration `protobuf:"bytes,5,opt,name=server_since,json=serverSince" json:"server_since,omitempty"`
+	// term is the newest term that the peer has confirmed to this agent.
+	Term          *uint64 `protobuf:"varint,6,opt,name=term" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peer) Reset() {
+	*x = Peer{}
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peer) ProtoMessage() {}
+
+func (x *Peer) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peer.ProtoReflect.Descriptor instead.
+func (*Peer) Descriptor() ([]byte, []int) {
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Peer) GetAlias() string {
+	if x != nil && x.Alias != nil {
+		return *x.Alias
+	}
+	return ""
+}
+
+func (x *Peer) GetAgent() Contact {
+	if x != nil && x.Agent != nil {
+		return *x.Agent
+	}
+	return Contact_CONTACT_UNSPECIFIED
+}
+
+func (x *Peer) GetServer() Contact {
+	if x != nil && x.Server != nil {
+		return *x.Server
+	}
+	return Contact_CONTACT_UNSPECIFIED
+}
+
+func (x *Peer) GetAgentSince() *durationpb.Duration {
+	if x != nil {
+		return x.AgentSince
+	}
+	return nil
+}
+
+func (x *Peer) GetServerSince() *durationpb.Duration {
+	if x != nil {
+		return x.ServerSince
+	}
+	return nil
+}
+
+func (x *Peer) GetTerm() uint64 {
+	if x != nil && x.Term != nil {
+		return *x.Term
+	}
+	return 0
+}
+
 type Capabilities struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Names         []string               `protobuf:"bytes,1,rep,name=names" json:"names,omitempty"`
@@ -822,7 +1168,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +1180,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[12]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +1193,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{12}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Capabilities) GetNames() []string {
@@ -882,13 +1228,21 @@ type ServerStatus struct {
 	StuckCommits     *uint32              `protobuf:"varint,19,opt,name=stuck_commits,json=stuckCommits" json:"stuck_commits,omitempty"`
 	LastError        *string              `protobuf:"bytes,20,opt,name=last_error,json=lastError" json:"last_error,omitempty"`
 	ProbeDuration    *durationpb.Duration `protobuf:"bytes,21,opt,name=probe_duration,json=probeDuration" json:"probe_duration,omitempty"`
+	// starting says that the process runs and has not answered since its start: it recovers, perhaps for minutes.
+	Starting *bool `protobuf:"varint,22,opt,name=starting" json:"starting,omitempty"`
+	// disk_read_only says that the file system of the data takes no writes at all.
+	DiskReadOnly *bool `protobuf:"varint,23,opt,name=disk_read_only,json=diskReadOnly" json:"disk_read_only,omitempty"`
+	// disk_blocked_for is how long a small flushed write of the agent beside the data has been waiting; commit_blocked_for the
+	// same of the heartbeat's commit. Zero while none waits.
+	DiskBlockedFor   *durationpb.Duration `protobuf:"bytes,24,opt,name=disk_blocked_for,json=diskBlockedFor" json:"disk_blocked_for,omitempty"`
+	CommitBlockedFor *durationpb.Duration `protobuf:"bytes,25,opt,name=commit_blocked_for,json=commitBlockedFor" json:"commit_blocked_for,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ServerStatus) Reset() {
 	*x = ServerStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1254,7 @@ func (x *ServerStatus) String() string {
 func (*ServerStatus) ProtoMessage() {}
 
 func (x *ServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[13]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1267,7 @@ func (x *ServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerStatus.ProtoReflect.Descriptor instead.
 func (*ServerStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{13}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ServerStatus) GetRunning() bool {
@@ -1063,6 +1417,34 @@ func (x *ServerStatus) GetProbeDuration() *durationpb.Duration {
 	return nil
 }
 
+func (x *ServerStatus) GetStarting() bool {
+	if x != nil && x.Starting != nil {
+		return *x.Starting
+	}
+	return false
+}
+
+func (x *ServerStatus) GetDiskReadOnly() bool {
+	if x != nil && x.DiskReadOnly != nil {
+		return *x.DiskReadOnly
+	}
+	return false
+}
+
+func (x *ServerStatus) GetDiskBlockedFor() *durationpb.Duration {
+	if x != nil {
+		return x.DiskBlockedFor
+	}
+	return nil
+}
+
+func (x *ServerStatus) GetCommitBlockedFor() *durationpb.Duration {
+	if x != nil {
+		return x.CommitBlockedFor
+	}
+	return nil
+}
+
 type ReplicationStatus struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Configured     *bool                  `protobuf:"varint,1,opt,name=configured" json:"configured,omitempty"`
@@ -1084,13 +1466,17 @@ type ReplicationStatus struct {
 	Heartbeats      *uint64                `protobuf:"varint,15,opt,name=heartbeats" json:"heartbeats,omitempty"`
 	LastHeartbeatAt *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_heartbeat_at,json=lastHeartbeatAt" json:"last_heartbeat_at,omitempty"`
 	HeartbeatPeriod *durationpb.Duration   `protobuf:"bytes,17,opt,name=heartbeat_period,json=heartbeatPeriod" json:"heartbeat_period,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// silent_for is how long the receiver has got neither a transaction nor a heartbeat, by the replica's own clock.
+	SilentFor *durationpb.Duration `protobuf:"bytes,18,opt,name=silent_for,json=silentFor" json:"silent_for,omitempty"`
+	// held says that the agent keeps the receiver stopped because it was told to.
+	Held          *bool `protobuf:"varint,19,opt,name=held" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplicationStatus) Reset() {
 	*x = ReplicationStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1488,7 @@ func (x *ReplicationStatus) String() string {
 func (*ReplicationStatus) ProtoMessage() {}
 
 func (x *ReplicationStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[14]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1501,7 @@ func (x *ReplicationStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicationStatus.ProtoReflect.Descriptor instead.
 func (*ReplicationStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{14}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReplicationStatus) GetConfigured() bool {
@@ -1237,6 +1623,20 @@ func (x *ReplicationStatus) GetHeartbeatPeriod() *durationpb.Duration {
 	return nil
 }
 
+func (x *ReplicationStatus) GetSilentFor() *durationpb.Duration {
+	if x != nil {
+		return x.SilentFor
+	}
+	return nil
+}
+
+func (x *ReplicationStatus) GetHeld() bool {
+	if x != nil && x.Held != nil {
+		return *x.Held
+	}
+	return false
+}
+
 type SemiSyncStatus struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Available      *bool                  `protobuf:"varint,1,opt,name=available" json:"available,omitempty"`
@@ -1247,13 +1647,19 @@ type SemiSyncStatus struct {
 	WaitPoint      *string                `protobuf:"bytes,6,opt,name=wait_point,json=waitPoint" json:"wait_point,omitempty"`
 	TimeoutMs      *uint64                `protobuf:"varint,7,opt,name=timeout_ms,json=timeoutMs" json:"timeout_ms,omitempty"`
 	NoTx           *uint64                `protobuf:"varint,8,opt,name=no_tx,json=noTx" json:"no_tx,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// wait_no_replica says that commits also wait while no acknowledging replica is connected; ack_count how many
+	// acknowledgements they wait for (absent on MariaDB: always one).
+	WaitNoReplica *bool   `protobuf:"varint,9,opt,name=wait_no_replica,json=waitNoReplica" json:"wait_no_replica,omitempty"`
+	AckCount      *uint32 `protobuf:"varint,10,opt,name=ack_count,json=ackCount" json:"ack_count,omitempty"`
+	// yes_tx counts commits that were acknowledged.
+	YesTx         *uint64 `protobuf:"varint,11,opt,name=yes_tx,json=yesTx" json:"yes_tx,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SemiSyncStatus) Reset() {
 	*x = SemiSyncStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1265,7 +1671,7 @@ func (x *SemiSyncStatus) String() string {
 func (*SemiSyncStatus) ProtoMessage() {}
 
 func (x *SemiSyncStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[15]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1278,7 +1684,7 @@ func (x *SemiSyncStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemiSyncStatus.ProtoReflect.Descriptor instead.
 func (*SemiSyncStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{15}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SemiSyncStatus) GetAvailable() bool {
@@ -1337,6 +1743,27 @@ func (x *SemiSyncStatus) GetNoTx() uint64 {
 	return 0
 }
 
+func (x *SemiSyncStatus) GetWaitNoReplica() bool {
+	if x != nil && x.WaitNoReplica != nil {
+		return *x.WaitNoReplica
+	}
+	return false
+}
+
+func (x *SemiSyncStatus) GetAckCount() uint32 {
+	if x != nil && x.AckCount != nil {
+		return *x.AckCount
+	}
+	return 0
+}
+
+func (x *SemiSyncStatus) GetYesTx() uint64 {
+	if x != nil && x.YesTx != nil {
+		return *x.YesTx
+	}
+	return 0
+}
+
 type LagStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// seconds_behind is the server's own figure; heartbeat_lag is measured from the primary's heartbeat rows.
@@ -1348,7 +1775,7 @@ type LagStatus struct {
 
 func (x *LagStatus) Reset() {
 	*x = LagStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1787,7 @@ func (x *LagStatus) String() string {
 func (*LagStatus) ProtoMessage() {}
 
 func (x *LagStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[16]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1800,7 @@ func (x *LagStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LagStatus.ProtoReflect.Descriptor instead.
 func (*LagStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{16}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LagStatus) GetSecondsBehind() uint64 {
@@ -1405,7 +1832,7 @@ type RedoStatus struct {
 
 func (x *RedoStatus) Reset() {
 	*x = RedoStatus{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1844,7 @@ func (x *RedoStatus) String() string {
 func (*RedoStatus) ProtoMessage() {}
 
 func (x *RedoStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[17]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1857,7 @@ func (x *RedoStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoStatus.ProtoReflect.Descriptor instead.
 func (*RedoStatus) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{17}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RedoStatus) GetUndecided() uint32 {
@@ -1469,7 +1896,7 @@ type StartServerRequest struct {
 
 func (x *StartServerRequest) Reset() {
 	*x = StartServerRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1908,7 @@ func (x *StartServerRequest) String() string {
 func (*StartServerRequest) ProtoMessage() {}
 
 func (x *StartServerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[18]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1921,7 @@ func (x *StartServerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartServerRequest.ProtoReflect.Descriptor instead.
 func (*StartServerRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{18}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{22}
 }
 
 type StartServerResponse struct {
@@ -1505,7 +1932,7 @@ type StartServerResponse struct {
 
 func (x *StartServerResponse) Reset() {
 	*x = StartServerResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1944,7 @@ func (x *StartServerResponse) String() string {
 func (*StartServerResponse) ProtoMessage() {}
 
 func (x *StartServerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[19]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1957,7 @@ func (x *StartServerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartServerResponse.ProtoReflect.Descriptor instead.
 func (*StartServerResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{19}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{23}
 }
 
 type StopServerRequest struct {
@@ -1545,7 +1972,7 @@ type StopServerRequest struct {
 
 func (x *StopServerRequest) Reset() {
 	*x = StopServerRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1984,7 @@ func (x *StopServerRequest) String() string {
 func (*StopServerRequest) ProtoMessage() {}
 
 func (x *StopServerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[20]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1997,7 @@ func (x *StopServerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopServerRequest.ProtoReflect.Descriptor instead.
 func (*StopServerRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{20}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StopServerRequest) GetFast() bool {
@@ -1595,7 +2022,7 @@ type StopServerResponse struct {
 
 func (x *StopServerResponse) Reset() {
 	*x = StopServerResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +2034,7 @@ func (x *StopServerResponse) String() string {
 func (*StopServerResponse) ProtoMessage() {}
 
 func (x *StopServerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[21]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +2047,7 @@ func (x *StopServerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopServerResponse.ProtoReflect.Descriptor instead.
 func (*StopServerResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{21}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{25}
 }
 
 type PromoteRequest struct {
@@ -1637,7 +2064,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +2076,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[22]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +2089,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{22}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PromoteRequest) GetTerm() uint64 {
@@ -1702,7 +2129,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +2141,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[23]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +2154,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{23}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PromoteResponse) GetPosition() string {
@@ -1748,7 +2175,7 @@ type DemoteRequest struct {
 
 func (x *DemoteRequest) Reset() {
 	*x = DemoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +2187,7 @@ func (x *DemoteRequest) String() string {
 func (*DemoteRequest) ProtoMessage() {}
 
 func (x *DemoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[24]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +2200,7 @@ func (x *DemoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemoteRequest.ProtoReflect.Descriptor instead.
 func (*DemoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{24}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DemoteRequest) GetTerm() uint64 {
@@ -1800,7 +2227,7 @@ type DemoteResponse struct {
 
 func (x *DemoteResponse) Reset() {
 	*x = DemoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2239,7 @@ func (x *DemoteResponse) String() string {
 func (*DemoteResponse) ProtoMessage() {}
 
 func (x *DemoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[25]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2252,7 @@ func (x *DemoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemoteResponse.ProtoReflect.Descriptor instead.
 func (*DemoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{25}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DemoteResponse) GetPosition() string {
@@ -1851,7 +2278,7 @@ type UndoDemoteRequest struct {
 
 func (x *UndoDemoteRequest) Reset() {
 	*x = UndoDemoteRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2290,7 @@ func (x *UndoDemoteRequest) String() string {
 func (*UndoDemoteRequest) ProtoMessage() {}
 
 func (x *UndoDemoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[26]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2303,7 @@ func (x *UndoDemoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoDemoteRequest.ProtoReflect.Descriptor instead.
 func (*UndoDemoteRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{26}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UndoDemoteRequest) GetTerm() uint64 {
@@ -1894,7 +2321,7 @@ type UndoDemoteResponse struct {
 
 func (x *UndoDemoteResponse) Reset() {
 	*x = UndoDemoteResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2333,7 @@ func (x *UndoDemoteResponse) String() string {
 func (*UndoDemoteResponse) ProtoMessage() {}
 
 func (x *UndoDemoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[27]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2346,7 @@ func (x *UndoDemoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoDemoteResponse.ProtoReflect.Descriptor instead.
 func (*UndoDemoteResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{27}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{31}
 }
 
 type SetSourceRequest struct {
@@ -1936,7 +2363,7 @@ type SetSourceRequest struct {
 
 func (x *SetSourceRequest) Reset() {
 	*x = SetSourceRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2375,7 @@ func (x *SetSourceRequest) String() string {
 func (*SetSourceRequest) ProtoMessage() {}
 
 func (x *SetSourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[28]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2388,7 @@ func (x *SetSourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSourceRequest.ProtoReflect.Descriptor instead.
 func (*SetSourceRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{28}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetSourceRequest) GetTerm() uint64 {
@@ -2007,7 +2434,7 @@ type SetSourceResponse struct {
 
 func (x *SetSourceResponse) Reset() {
 	*x = SetSourceResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2019,7 +2446,7 @@ func (x *SetSourceResponse) String() string {
 func (*SetSourceResponse) ProtoMessage() {}
 
 func (x *SetSourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[29]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2032,7 +2459,7 @@ func (x *SetSourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSourceResponse.ProtoReflect.Descriptor instead.
 func (*SetSourceResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{29}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{33}
 }
 
 type StopReceiverRequest struct {
@@ -2044,7 +2471,7 @@ type StopReceiverRequest struct {
 
 func (x *StopReceiverRequest) Reset() {
 	*x = StopReceiverRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2483,7 @@ func (x *StopReceiverRequest) String() string {
 func (*StopReceiverRequest) ProtoMessage() {}
 
 func (x *StopReceiverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[30]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2496,7 @@ func (x *StopReceiverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReceiverRequest.ProtoReflect.Descriptor instead.
 func (*StopReceiverRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{30}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StopReceiverRequest) GetTerm() uint64 {
@@ -2089,7 +2516,7 @@ type StopReceiverResponse struct {
 
 func (x *StopReceiverResponse) Reset() {
 	*x = StopReceiverResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2528,7 @@ func (x *StopReceiverResponse) String() string {
 func (*StopReceiverResponse) ProtoMessage() {}
 
 func (x *StopReceiverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[31]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2541,7 @@ func (x *StopReceiverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReceiverResponse.ProtoReflect.Descriptor instead.
 func (*StopReceiverResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{31}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StopReceiverResponse) GetReceived() string {
@@ -2140,7 +2567,7 @@ type StartReceiverRequest struct {
 
 func (x *StartReceiverRequest) Reset() {
 	*x = StartReceiverRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2579,7 @@ func (x *StartReceiverRequest) String() string {
 func (*StartReceiverRequest) ProtoMessage() {}
 
 func (x *StartReceiverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[32]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2592,7 @@ func (x *StartReceiverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReceiverRequest.ProtoReflect.Descriptor instead.
 func (*StartReceiverRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{32}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StartReceiverRequest) GetTerm() uint64 {
@@ -2183,7 +2610,7 @@ type StartReceiverResponse struct {
 
 func (x *StartReceiverResponse) Reset() {
 	*x = StartReceiverResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2622,7 @@ func (x *StartReceiverResponse) String() string {
 func (*StartReceiverResponse) ProtoMessage() {}
 
 func (x *StartReceiverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[33]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2635,7 @@ func (x *StartReceiverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReceiverResponse.ProtoReflect.Descriptor instead.
 func (*StartReceiverResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{33}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{37}
 }
 
 type WaitPositionRequest struct {
@@ -2221,7 +2648,7 @@ type WaitPositionRequest struct {
 
 func (x *WaitPositionRequest) Reset() {
 	*x = WaitPositionRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2660,7 @@ func (x *WaitPositionRequest) String() string {
 func (*WaitPositionRequest) ProtoMessage() {}
 
 func (x *WaitPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[34]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +2673,7 @@ func (x *WaitPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitPositionRequest.ProtoReflect.Descriptor instead.
 func (*WaitPositionRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{34}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WaitPositionRequest) GetPosition() string {
@@ -2273,7 +2700,7 @@ type WaitPositionResponse struct {
 
 func (x *WaitPositionResponse) Reset() {
 	*x = WaitPositionResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +2712,7 @@ func (x *WaitPositionResponse) String() string {
 func (*WaitPositionResponse) ProtoMessage() {}
 
 func (x *WaitPositionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[35]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +2725,7 @@ func (x *WaitPositionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitPositionResponse.ProtoReflect.Descriptor instead.
 func (*WaitPositionResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{35}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WaitPositionResponse) GetReached() bool {
@@ -2328,7 +2755,7 @@ type ExecuteSqlRequest struct {
 
 func (x *ExecuteSqlRequest) Reset() {
 	*x = ExecuteSqlRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2767,7 @@ func (x *ExecuteSqlRequest) String() string {
 func (*ExecuteSqlRequest) ProtoMessage() {}
 
 func (x *ExecuteSqlRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[36]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2780,7 @@ func (x *ExecuteSqlRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteSqlRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteSqlRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{36}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExecuteSqlRequest) GetSql() string {
@@ -2397,7 +2824,7 @@ type ExecuteSqlResponse struct {
 
 func (x *ExecuteSqlResponse) Reset() {
 	*x = ExecuteSqlResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2836,7 @@ func (x *ExecuteSqlResponse) String() string {
 func (*ExecuteSqlResponse) ProtoMessage() {}
 
 func (x *ExecuteSqlResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[37]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2849,7 @@ func (x *ExecuteSqlResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteSqlResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteSqlResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{37}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ExecuteSqlResponse) GetColumns() []*Column {
@@ -2472,7 +2899,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2911,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[38]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2924,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{38}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Column) GetName() string {
@@ -2537,7 +2964,7 @@ type Row struct {
 
 func (x *Row) Reset() {
 	*x = Row{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2976,7 @@ func (x *Row) String() string {
 func (*Row) ProtoMessage() {}
 
 func (x *Row) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[39]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2989,7 @@ func (x *Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Row.ProtoReflect.Descriptor instead.
 func (*Row) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{39}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Row) GetValues() []*Value {
@@ -2582,7 +3009,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +3021,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[40]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +3034,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{40}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Value) GetText() []byte {
@@ -2626,7 +3053,7 @@ type GetSchemaRequest struct {
 
 func (x *GetSchemaRequest) Reset() {
 	*x = GetSchemaRequest{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2638,7 +3065,7 @@ func (x *GetSchemaRequest) String() string {
 func (*GetSchemaRequest) ProtoMessage() {}
 
 func (x *GetSchemaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[41]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2651,7 +3078,7 @@ func (x *GetSchemaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSchemaRequest.ProtoReflect.Descriptor instead.
 func (*GetSchemaRequest) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{41}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetSchemaRequest) GetTables() []string {
@@ -2671,7 +3098,7 @@ type GetSchemaResponse struct {
 
 func (x *GetSchemaResponse) Reset() {
 	*x = GetSchemaResponse{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +3110,7 @@ func (x *GetSchemaResponse) String() string {
 func (*GetSchemaResponse) ProtoMessage() {}
 
 func (x *GetSchemaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[42]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +3123,7 @@ func (x *GetSchemaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSchemaResponse.ProtoReflect.Descriptor instead.
 func (*GetSchemaResponse) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{42}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetSchemaResponse) GetDatabase() string {
@@ -2727,7 +3154,7 @@ type TableSchema struct {
 
 func (x *TableSchema) Reset() {
 	*x = TableSchema{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +3166,7 @@ func (x *TableSchema) String() string {
 func (*TableSchema) ProtoMessage() {}
 
 func (x *TableSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[43]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +3179,7 @@ func (x *TableSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableSchema.ProtoReflect.Descriptor instead.
 func (*TableSchema) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{43}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TableSchema) GetName() string {
@@ -2812,7 +3239,7 @@ type ColumnSchema struct {
 
 func (x *ColumnSchema) Reset() {
 	*x = ColumnSchema{}
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +3251,7 @@ func (x *ColumnSchema) String() string {
 func (*ColumnSchema) ProtoMessage() {}
 
 func (x *ColumnSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[44]
+	mi := &file_pelorus_tablet_v1_tablet_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +3264,7 @@ func (x *ColumnSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnSchema.ProtoReflect.Descriptor instead.
 func (*ColumnSchema) Descriptor() ([]byte, []int) {
-	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{44}
+	return file_pelorus_tablet_v1_tablet_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ColumnSchema) GetName() string {
@@ -2921,7 +3348,7 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\v2\x1d.pelorus.tablet.v1.FullStatusR\x06status\"\x14\n" +
 	"\x12WatchStatusRequest\"L\n" +
 	"\x13WatchStatusResponse\x125\n" +
-	"\x06status\x18\x01 \x01(\v2\x1d.pelorus.tablet.v1.FullStatusR\x06status\"\xea\a\n" +
+	"\x06status\x18\x01 \x01(\v2\x1d.pelorus.tablet.v1.FullStatusR\x06status\"\x83\t\n" +
 	"\n" +
 	"FullStatus\x12\x14\n" +
 	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x1a\n" +
@@ -2945,12 +3372,36 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\ffence_reason\x18\x11 \x01(\tR\vfenceReason\x12.\n" +
 	"\x03lag\x18\x12 \x01(\v2\x1c.pelorus.tablet.v1.LagStatusR\x03lag\x121\n" +
 	"\x04redo\x18\x13 \x01(\v2\x1d.pelorus.tablet.v1.RedoStatusR\x04redo\x12#\n" +
-	"\rprimary_alias\x18\x14 \x01(\tR\fprimaryAlias\x1a;\n" +
+	"\rprimary_alias\x18\x14 \x01(\tR\fprimaryAlias\x121\n" +
+	"\x04host\x18\x15 \x01(\v2\x1d.pelorus.tablet.v1.HostStatusR\x04host\x124\n" +
+	"\x05lease\x18\x16 \x01(\v2\x1e.pelorus.tablet.v1.LeaseStatusR\x05lease\x12.\n" +
+	"\x05peers\x18\x17 \x01(\v2\x18.pelorus.tablet.v1.PeersR\x05peers\x1a;\n" +
 	"\rUnknownsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"$\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +
+	"\n" +
+	"HostStatus\x12\x17\n" +
+	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x128\n" +
+	"\n" +
+	"paused_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tpausedFor\x12=\n" +
+	"\fpaused_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\"\x93\x01\n" +
+	"\vLeaseStatus\x12-\n" +
+	"\x12topology_reachable\x18\x01 \x01(\bR\x11topologyReachable\x12\x12\n" +
+	"\x04held\x18\x02 \x01(\bR\x04held\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12-\n" +
+	"\x04left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04left\"4\n" +
+	"\x05Peers\x12+\n" +
+	"\x04list\x18\x01 \x03(\v2\x17.pelorus.tablet.v1.PeerR\x04list\"\x90\x02\n" +
+	"\x04Peer\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x120\n" +
+	"\x05agent\x18\x02 \x01(\x0e2\x1a.pelorus.tablet.v1.ContactR\x05agent\x122\n" +
+	"\x06server\x18\x03 \x01(\x0e2\x1a.pelorus.tablet.v1.ContactR\x06server\x12:\n" +
+	"\vagent_since\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"agentSince\x12<\n" +
+	"\fserver_since\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vserverSince\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\"$\n" +
 	"\fCapabilities\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names\"\xda\x05\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\"\xaa\a\n" +
 	"\fServerStatus\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\bR\arunning\x12\x10\n" +
 	"\x03pid\x18\x02 \x01(\rR\x03pid\x12\x1e\n" +
@@ -2978,7 +3429,11 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\rstuck_commits\x18\x13 \x01(\rR\fstuckCommits\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x14 \x01(\tR\tlastError\x12@\n" +
-	"\x0eprobe_duration\x18\x15 \x01(\v2\x19.google.protobuf.DurationR\rprobeDuration\"\x93\x05\n" +
+	"\x0eprobe_duration\x18\x15 \x01(\v2\x19.google.protobuf.DurationR\rprobeDuration\x12\x1a\n" +
+	"\bstarting\x18\x16 \x01(\bR\bstarting\x12$\n" +
+	"\x0edisk_read_only\x18\x17 \x01(\bR\fdiskReadOnly\x12C\n" +
+	"\x10disk_blocked_for\x18\x18 \x01(\v2\x19.google.protobuf.DurationR\x0ediskBlockedFor\x12G\n" +
+	"\x12commit_blocked_for\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x10commitBlockedFor\"\xe1\x05\n" +
 	"\x11ReplicationStatus\x12\x1e\n" +
 	"\n" +
 	"configured\x18\x01 \x01(\bR\n" +
@@ -3004,7 +3459,10 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"heartbeats\x18\x0f \x01(\x04R\n" +
 	"heartbeats\x12F\n" +
 	"\x11last_heartbeat_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastHeartbeatAt\x12D\n" +
-	"\x10heartbeat_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\"\x92\x02\n" +
+	"\x10heartbeat_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\x128\n" +
+	"\n" +
+	"silent_for\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\tsilentFor\x12\x12\n" +
+	"\x04held\x18\x13 \x01(\bR\x04held\"\xee\x02\n" +
 	"\x0eSemiSyncStatus\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\bR\tavailable\x12%\n" +
 	"\x0esource_enabled\x18\x02 \x01(\bR\rsourceEnabled\x12'\n" +
@@ -3015,7 +3473,11 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"wait_point\x18\x06 \x01(\tR\twaitPoint\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\a \x01(\x04R\ttimeoutMs\x12\x13\n" +
-	"\x05no_tx\x18\b \x01(\x04R\x04noTx\"r\n" +
+	"\x05no_tx\x18\b \x01(\x04R\x04noTx\x12&\n" +
+	"\x0fwait_no_replica\x18\t \x01(\bR\rwaitNoReplica\x12\x1b\n" +
+	"\tack_count\x18\n" +
+	" \x01(\rR\backCount\x12\x15\n" +
+	"\x06yes_tx\x18\v \x01(\x04R\x05yesTx\"r\n" +
 	"\tLagStatus\x12%\n" +
 	"\x0eseconds_behind\x18\x01 \x01(\x04R\rsecondsBehind\x12>\n" +
 	"\rheartbeat_lag\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fheartbeatLag\"\x9c\x01\n" +
@@ -3121,7 +3583,12 @@ const file_pelorus_tablet_v1_tablet_proto_rawDesc = "" +
 	"\x16TRANSACTION_STATE_OPEN\x10\x01\x12\x1d\n" +
 	"\x19TRANSACTION_STATE_WORKING\x10\x02\x12\x1e\n" +
 	"\x1aTRANSACTION_STATE_RETRYING\x10\x03\x12\x1d\n" +
-	"\x19TRANSACTION_STATE_FAILING\x10\x042\x86\f\n" +
+	"\x19TRANSACTION_STATE_FAILING\x10\x04*`\n" +
+	"\aContact\x12\x17\n" +
+	"\x13CONTACT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCONTACT_ANSWERS\x10\x01\x12\x13\n" +
+	"\x0fCONTACT_REFUSED\x10\x02\x12\x12\n" +
+	"\x0eCONTACT_SILENT\x10\x032\x86\f\n" +
 	"\rTabletService\x12b\n" +
 	"\rGetFullStatus\x12'.pelorus.tablet.v1.GetFullStatusRequest\x1a(.pelorus.tablet.v1.GetFullStatusResponse\x12^\n" +
 	"\vWatchStatus\x12%.pelorus.tablet.v1.WatchStatusRequest\x1a&.pelorus.tablet.v1.WatchStatusResponse0\x01\x12\\\n" +
@@ -3155,129 +3622,148 @@ func file_pelorus_tablet_v1_tablet_proto_rawDescGZIP() []byte {
 	return file_pelorus_tablet_v1_tablet_proto_rawDescData
 }
 
-var file_pelorus_tablet_v1_tablet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pelorus_tablet_v1_tablet_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_pelorus_tablet_v1_tablet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_pelorus_tablet_v1_tablet_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_pelorus_tablet_v1_tablet_proto_goTypes = []any{
 	(TransactionState)(0),              // 0: pelorus.tablet.v1.TransactionState
-	(*ListTransactionsRequest)(nil),    // 1: pelorus.tablet.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),   // 2: pelorus.tablet.v1.ListTransactionsResponse
-	(*Transaction)(nil),                // 3: pelorus.tablet.v1.Transaction
-	(*RetryTransactionRequest)(nil),    // 4: pelorus.tablet.v1.RetryTransactionRequest
-	(*RetryTransactionResponse)(nil),   // 5: pelorus.tablet.v1.RetryTransactionResponse
-	(*DiscardTransactionRequest)(nil),  // 6: pelorus.tablet.v1.DiscardTransactionRequest
-	(*DiscardTransactionResponse)(nil), // 7: pelorus.tablet.v1.DiscardTransactionResponse
-	(*GetFullStatusRequest)(nil),       // 8: pelorus.tablet.v1.GetFullStatusRequest
-	(*GetFullStatusResponse)(nil),      // 9: pelorus.tablet.v1.GetFullStatusResponse
-	(*WatchStatusRequest)(nil),         // 10: pelorus.tablet.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),        // 11: pelorus.tablet.v1.WatchStatusResponse
-	(*FullStatus)(nil),                 // 12: pelorus.tablet.v1.FullStatus
-	(*Capabilities)(nil),               // 13: pelorus.tablet.v1.Capabilities
-	(*ServerStatus)(nil),               // 14: pelorus.tablet.v1.ServerStatus
-	(*ReplicationStatus)(nil),          // 15: pelorus.tablet.v1.ReplicationStatus
-	(*SemiSyncStatus)(nil),             // 16: pelorus.tablet.v1.SemiSyncStatus
-	(*LagStatus)(nil),                  // 17: pelorus.tablet.v1.LagStatus
-	(*RedoStatus)(nil),                 // 18: pelorus.tablet.v1.RedoStatus
-	(*StartServerRequest)(nil),         // 19: pelorus.tablet.v1.StartServerRequest
-	(*StartServerResponse)(nil),        // 20: pelorus.tablet.v1.StartServerResponse
-	(*StopServerRequest)(nil),          // 21: pelorus.tablet.v1.StopServerRequest
-	(*StopServerResponse)(nil),         // 22: pelorus.tablet.v1.StopServerResponse
-	(*PromoteRequest)(nil),             // 23: pelorus.tablet.v1.PromoteRequest
-	(*PromoteResponse)(nil),            // 24: pelorus.tablet.v1.PromoteResponse
-	(*DemoteRequest)(nil),              // 25: pelorus.tablet.v1.DemoteRequest
-	(*DemoteResponse)(nil),             // 26: pelorus.tablet.v1.DemoteResponse
-	(*UndoDemoteRequest)(nil),          // 27: pelorus.tablet.v1.UndoDemoteRequest
-	(*UndoDemoteResponse)(nil),         // 28: pelorus.tablet.v1.UndoDemoteResponse
-	(*SetSourceRequest)(nil),           // 29: pelorus.tablet.v1.SetSourceRequest
-	(*SetSourceResponse)(nil),          // 30: pelorus.tablet.v1.SetSourceResponse
-	(*StopReceiverRequest)(nil),        // 31: pelorus.tablet.v1.StopReceiverRequest
-	(*StopReceiverResponse)(nil),       // 32: pelorus.tablet.v1.StopReceiverResponse
-	(*StartReceiverRequest)(nil),       // 33: pelorus.tablet.v1.StartReceiverRequest
-	(*StartReceiverResponse)(nil),      // 34: pelorus.tablet.v1.StartReceiverResponse
-	(*WaitPositionRequest)(nil),        // 35: pelorus.tablet.v1.WaitPositionRequest
-	(*WaitPositionResponse)(nil),       // 36: pelorus.tablet.v1.WaitPositionResponse
-	(*ExecuteSqlRequest)(nil),          // 37: pelorus.tablet.v1.ExecuteSqlRequest
-	(*ExecuteSqlResponse)(nil),         // 38: pelorus.tablet.v1.ExecuteSqlResponse
-	(*Column)(nil),                     // 39: pelorus.tablet.v1.Column
-	(*Row)(nil),                        // 40: pelorus.tablet.v1.Row
-	(*Value)(nil),                      // 41: pelorus.tablet.v1.Value
-	(*GetSchemaRequest)(nil),           // 42: pelorus.tablet.v1.GetSchemaRequest
-	(*GetSchemaResponse)(nil),          // 43: pelorus.tablet.v1.GetSchemaResponse
-	(*TableSchema)(nil),                // 44: pelorus.tablet.v1.TableSchema
-	(*ColumnSchema)(nil),               // 45: pelorus.tablet.v1.ColumnSchema
-	nil,                                // 46: pelorus.tablet.v1.FullStatus.UnknownsEntry
-	(*durationpb.Duration)(nil),        // 47: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 48: google.protobuf.Timestamp
-	(topov1.TabletType)(0),             // 49: pelorus.topo.v1.TabletType
-	(topov1.Durability)(0),             // 50: pelorus.topo.v1.Durability
+	(Contact)(0),                       // 1: pelorus.tablet.v1.Contact
+	(*ListTransactionsRequest)(nil),    // 2: pelorus.tablet.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),   // 3: pelorus.tablet.v1.ListTransactionsResponse
+	(*Transaction)(nil),                // 4: pelorus.tablet.v1.Transaction
+	(*RetryTransactionRequest)(nil),    // 5: pelorus.tablet.v1.RetryTransactionRequest
+	(*RetryTransactionResponse)(nil),   // 6: pelorus.tablet.v1.RetryTransactionResponse
+	(*DiscardTransactionRequest)(nil),  // 7: pelorus.tablet.v1.DiscardTransactionRequest
+	(*DiscardTransactionResponse)(nil), // 8: pelorus.tablet.v1.DiscardTransactionResponse
+	(*GetFullStatusRequest)(nil),       // 9: pelorus.tablet.v1.GetFullStatusRequest
+	(*GetFullStatusResponse)(nil),      // 10: pelorus.tablet.v1.GetFullStatusResponse
+	(*WatchStatusRequest)(nil),         // 11: pelorus.tablet.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),        // 12: pelorus.tablet.v1.WatchStatusResponse
+	(*FullStatus)(nil),                 // 13: pelorus.tablet.v1.FullStatus
+	(*HostStatus)(nil),                 // 14: pelorus.tablet.v1.HostStatus
+	(*LeaseStatus)(nil),                // 15: pelorus.tablet.v1.LeaseStatus
+	(*Peers)(nil),                      // 16: pelorus.tablet.v1.Peers
+	(*Peer)(nil),                       // 17: pelorus.tablet.v1.Peer
+	(*Capabilities)(nil),               // 18: pelorus.tablet.v1.Capabilities
+	(*ServerStatus)(nil),               // 19: pelorus.tablet.v1.ServerStatus
+	(*ReplicationStatus)(nil),          // 20: pelorus.tablet.v1.ReplicationStatus
+	(*SemiSyncStatus)(nil),             // 21: pelorus.tablet.v1.SemiSyncStatus
+	(*LagStatus)(nil),                  // 22: pelorus.tablet.v1.LagStatus
+	(*RedoStatus)(nil),                 // 23: pelorus.tablet.v1.RedoStatus
+	(*StartServerRequest)(nil),         // 24: pelorus.tablet.v1.StartServerRequest
+	(*StartServerResponse)(nil),        // 25: pelorus.tablet.v1.StartServerResponse
+	(*StopServerRequest)(nil),          // 26: pelorus.tablet.v1.StopServerRequest
+	(*StopServerResponse)(nil),         // 27: pelorus.tablet.v1.StopServerResponse
+	(*PromoteRequest)(nil),             // 28: pelorus.tablet.v1.PromoteRequest
+	(*PromoteResponse)(nil),            // 29: pelorus.tablet.v1.PromoteResponse
+	(*DemoteRequest)(nil),              // 30: pelorus.tablet.v1.DemoteRequest
+	(*DemoteResponse)(nil),             // 31: pelorus.tablet.v1.DemoteResponse
+	(*UndoDemoteRequest)(nil),          // 32: pelorus.tablet.v1.UndoDemoteRequest
+	(*UndoDemoteResponse)(nil),         // 33: pelorus.tablet.v1.UndoDemoteResponse
+	(*SetSourceRequest)(nil),           // 34: pelorus.tablet.v1.SetSourceRequest
+	(*SetSourceResponse)(nil),          // 35: pelorus.tablet.v1.SetSourceResponse
+	(*StopReceiverRequest)(nil),        // 36: pelorus.tablet.v1.StopReceiverRequest
+	(*StopReceiverResponse)(nil),       // 37: pelorus.tablet.v1.StopReceiverResponse
+	(*StartReceiverRequest)(nil),       // 38: pelorus.tablet.v1.StartReceiverRequest
+	(*StartReceiverResponse)(nil),      // 39: pelorus.tablet.v1.StartReceiverResponse
+	(*WaitPositionRequest)(nil),        // 40: pelorus.tablet.v1.WaitPositionRequest
+	(*WaitPositionResponse)(nil),       // 41: pelorus.tablet.v1.WaitPositionResponse
+	(*ExecuteSqlRequest)(nil),          // 42: pelorus.tablet.v1.ExecuteSqlRequest
+	(*ExecuteSqlResponse)(nil),         // 43: pelorus.tablet.v1.ExecuteSqlResponse
+	(*Column)(nil),                     // 44: pelorus.tablet.v1.Column
+	(*Row)(nil),                        // 45: pelorus.tablet.v1.Row
+	(*Value)(nil),                      // 46: pelorus.tablet.v1.Value
+	(*GetSchemaRequest)(nil),           // 47: pelorus.tablet.v1.GetSchemaRequest
+	(*GetSchemaResponse)(nil),          // 48: pelorus.tablet.v1.GetSchemaResponse
+	(*TableSchema)(nil),                // 49: pelorus.tablet.v1.TableSchema
+	(*ColumnSchema)(nil),               // 50: pelorus.tablet.v1.ColumnSchema
+	nil,                                // 51: pelorus.tablet.v1.FullStatus.UnknownsEntry
+	(*durationpb.Duration)(nil),        // 52: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 53: google.protobuf.Timestamp
+	(topov1.TabletType)(0),             // 54: pelorus.topo.v1.TabletType
+	(topov1.Durability)(0),             // 55: pelorus.topo.v1.Durability
 }
 var file_pelorus_tablet_v1_tablet_proto_depIdxs = []int32{
-	3,  // 0: pelorus.tablet.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
-	47, // 1: pelorus.tablet.v1.Transaction.age:type_name -> google.protobuf.Duration
+	4,  // 0: pelorus.tablet.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
+	52, // 1: pelorus.tablet.v1.Transaction.age:type_name -> google.protobuf.Duration
 	0,  // 2: pelorus.tablet.v1.Transaction.state:type_name -> pelorus.tablet.v1.TransactionState
-	12, // 3: pelorus.tablet.v1.GetFullStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	12, // 4: pelorus.tablet.v1.WatchStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	13, // 5: pelorus.tablet.v1.FullStatus.capabilities:type_name -> pelorus.tablet.v1.Capabilities
-	48, // 6: pelorus.tablet.v1.FullStatus.agent_started_at:type_name -> google.protobuf.Timestamp
-	48, // 7: pelorus.tablet.v1.FullStatus.taken_at:type_name -> google.protobuf.Timestamp
-	49, // 8: pelorus.tablet.v1.FullStatus.topo_type:type_name -> pelorus.topo.v1.TabletType
-	49, // 9: pelorus.tablet.v1.FullStatus.own_type:type_name -> pelorus.topo.v1.TabletType
-	14, // 10: pelorus.tablet.v1.FullStatus.server:type_name -> pelorus.tablet.v1.ServerStatus
-	15, // 11: pelorus.tablet.v1.FullStatus.replication:type_name -> pelorus.tablet.v1.ReplicationStatus
-	16, // 12: pelorus.tablet.v1.FullStatus.semi_sync:type_name -> pelorus.tablet.v1.SemiSyncStatus
-	46, // 13: pelorus.tablet.v1.FullStatus.unknowns:type_name -> pelorus.tablet.v1.FullStatus.UnknownsEntry
-	17, // 14: pelorus.tablet.v1.FullStatus.lag:type_name -> pelorus.tablet.v1.LagStatus
-	18, // 15: pelorus.tablet.v1.FullStatus.redo:type_name -> pelorus.tablet.v1.RedoStatus
-	47, // 16: pelorus.tablet.v1.ServerStatus.probe_duration:type_name -> google.protobuf.Duration
-	48, // 17: pelorus.tablet.v1.ReplicationStatus.last_heartbeat_at:type_name -> google.protobuf.Timestamp
-	47, // 18: pelorus.tablet.v1.ReplicationStatus.heartbeat_period:type_name -> google.protobuf.Duration
-	47, // 19: pelorus.tablet.v1.LagStatus.heartbeat_lag:type_name -> google.protobuf.Duration
-	48, // 20: pelorus.tablet.v1.RedoStatus.oldest_at:type_name -> google.protobuf.Timestamp
-	50, // 21: pelorus.tablet.v1.PromoteRequest.durability:type_name -> pelorus.topo.v1.Durability
-	47, // 22: pelorus.tablet.v1.PromoteRequest.wait:type_name -> google.protobuf.Duration
-	47, // 23: pelorus.tablet.v1.DemoteRequest.drain:type_name -> google.protobuf.Duration
-	47, // 24: pelorus.tablet.v1.WaitPositionRequest.timeout:type_name -> google.protobuf.Duration
-	39, // 25: pelorus.tablet.v1.ExecuteSqlResponse.columns:type_name -> pelorus.tablet.v1.Column
-	40, // 26: pelorus.tablet.v1.ExecuteSqlResponse.rows:type_name -> pelorus.tablet.v1.Row
-	41, // 27: pelorus.tablet.v1.Row.values:type_name -> pelorus.tablet.v1.Value
-	44, // 28: pelorus.tablet.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
-	45, // 29: pelorus.tablet.v1.TableSchema.columns:type_name -> pelorus.tablet.v1.ColumnSchema
-	8,  // 30: pelorus.tablet.v1.TabletService.GetFullStatus:input_type -> pelorus.tablet.v1.GetFullStatusRequest
-	10, // 31: pelorus.tablet.v1.TabletService.WatchStatus:input_type -> pelorus.tablet.v1.WatchStatusRequest
-	19, // 32: pelorus.tablet.v1.TabletService.StartServer:input_type -> pelorus.tablet.v1.StartServerRequest
-	21, // 33: pelorus.tablet.v1.TabletService.StopServer:input_type -> pelorus.tablet.v1.StopServerRequest
-	23, // 34: pelorus.tablet.v1.TabletService.Promote:input_type -> pelorus.tablet.v1.PromoteRequest
-	25, // 35: pelorus.tablet.v1.TabletService.Demote:input_type -> pelorus.tablet.v1.DemoteRequest
-	27, // 36: pelorus.tablet.v1.TabletService.UndoDemote:input_type -> pelorus.tablet.v1.UndoDemoteRequest
-	29, // 37: pelorus.tablet.v1.TabletService.SetSource:input_type -> pelorus.tablet.v1.SetSourceRequest
-	31, // 38: pelorus.tablet.v1.TabletService.StopReceiver:input_type -> pelorus.tablet.v1.StopReceiverRequest
-	33, // 39: pelorus.tablet.v1.TabletService.StartReceiver:input_type -> pelorus.tablet.v1.StartReceiverRequest
-	35, // 40: pelorus.tablet.v1.TabletService.WaitPosition:input_type -> pelorus.tablet.v1.WaitPositionRequest
-	37, // 41: pelorus.tablet.v1.TabletService.ExecuteSql:input_type -> pelorus.tablet.v1.ExecuteSqlRequest
-	42, // 42: pelorus.tablet.v1.TabletService.GetSchema:input_type -> pelorus.tablet.v1.GetSchemaRequest
-	1,  // 43: pelorus.tablet.v1.TabletService.ListTransactions:input_type -> pelorus.tablet.v1.ListTransactionsRequest
-	4,  // 44: pelorus.tablet.v1.TabletService.RetryTransaction:input_type -> pelorus.tablet.v1.RetryTransactionRequest
-	6,  // 45: pelorus.tablet.v1.TabletService.DiscardTransaction:input_type -> pelorus.tablet.v1.DiscardTransactionRequest
-	9,  // 46: pelorus.tablet.v1.TabletService.GetFullStatus:output_type -> pelorus.tablet.v1.GetFullStatusResponse
-	11, // 47: pelorus.tablet.v1.TabletService.WatchStatus:output_type -> pelorus.tablet.v1.WatchStatusResponse
-	20, // 48: pelorus.tablet.v1.TabletService.StartServer:output_type -> pelorus.tablet.v1.StartServerResponse
-	22, // 49: pelorus.tablet.v1.TabletService.StopServer:output_type -> pelorus.tablet.v1.StopServerResponse
-	24, // 50: pelorus.tablet.v1.TabletService.Promote:output_type -> pelorus.tablet.v1.PromoteResponse
-	26, // 51: pelorus.tablet.v1.TabletService.Demote:output_type -> pelorus.tablet.v1.DemoteResponse
-	28, // 52: pelorus.tablet.v1.TabletService.UndoDemote:output_type -> pelorus.tablet.v1.UndoDemoteResponse
-	30, // 53: pelorus.tablet.v1.TabletService.SetSource:output_type -> pelorus.tablet.v1.SetSourceResponse
-	32, // 54: pelorus.tablet.v1.TabletService.StopReceiver:output_type -> pelorus.tablet.v1.StopReceiverResponse
-	34, // 55: pelorus.tablet.v1.TabletService.StartReceiver:output_type -> pelorus.tablet.v1.StartReceiverResponse
-	36, // 56: pelorus.tablet.v1.TabletService.WaitPosition:output_type -> pelorus.tablet.v1.WaitPositionResponse
-	38, // 57: pelorus.tablet.v1.TabletService.ExecuteSql:output_type -> pelorus.tablet.v1.ExecuteSqlResponse
-	43, // 58: pelorus.tablet.v1.TabletService.GetSchema:output_type -> pelorus.tablet.v1.GetSchemaResponse
-	2,  // 59: pelorus.tablet.v1.TabletService.ListTransactions:output_type -> pelorus.tablet.v1.ListTransactionsResponse
-	5,  // 60: pelorus.tablet.v1.TabletService.RetryTransaction:output_type -> pelorus.tablet.v1.RetryTransactionResponse
-	7,  // 61: pelorus.tablet.v1.TabletService.DiscardTransaction:output_type -> pelorus.tablet.v1.DiscardTransactionResponse
-	46, // [46:62] is the sub-list for method output_type
-	30, // [30:46] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	13, // 3: pelorus.tablet.v1.GetFullStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	13, // 4: pelorus.tablet.v1.WatchStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	18, // 5: pelorus.tablet.v1.FullStatus.capabilities:type_name -> pelorus.tablet.v1.Capabilities
+	53, // 6: pelorus.tablet.v1.FullStatus.agent_started_at:type_name -> google.protobuf.Timestamp
+	53, // 7: pelorus.tablet.v1.FullStatus.taken_at:type_name -> google.protobuf.Timestamp
+	54, // 8: pelorus.tablet.v1.FullStatus.topo_type:type_name -> pelorus.topo.v1.TabletType
+	54, // 9: pelorus.tablet.v1.FullStatus.own_type:type_name -> pelorus.topo.v1.TabletType
+	19, // 10: pelorus.tablet.v1.FullStatus.server:type_name -> pelorus.tablet.v1.ServerStatus
+	20, // 11: pelorus.tablet.v1.FullStatus.replication:type_name -> pelorus.tablet.v1.ReplicationStatus
+	21, // 12: pelorus.tablet.v1.FullStatus.semi_sync:type_name -> pelorus.tablet.v1.SemiSyncStatus
+	51, // 13: pelorus.tablet.v1.FullStatus.unknowns:type_name -> pelorus.tablet.v1.FullStatus.UnknownsEntry
+	22, // 14: pelorus.tablet.v1.FullStatus.lag:type_name -> pelorus.tablet.v1.LagStatus
+	23, // 15: pelorus.tablet.v1.FullStatus.redo:type_name -> pelorus.tablet.v1.RedoStatus
+	14, // 16: pelorus.tablet.v1.FullStatus.host:type_name -> pelorus.tablet.v1.HostStatus
+	15, // 17: pelorus.tablet.v1.FullStatus.lease:type_name -> pelorus.tablet.v1.LeaseStatus
+	16, // 18: pelorus.tablet.v1.FullStatus.peers:type_name -> pelorus.tablet.v1.Peers
+	52, // 19: pelorus.tablet.v1.HostStatus.paused_for:type_name -> google.protobuf.Duration
+	53, // 20: pelorus.tablet.v1.HostStatus.paused_until:type_name -> google.protobuf.Timestamp
+	52, // 21: pelorus.tablet.v1.LeaseStatus.left:type_name -> google.protobuf.Duration
+	17, // 22: pelorus.tablet.v1.Peers.list:type_name -> pelorus.tablet.v1.Peer
+	1,  // 23: pelorus.tablet.v1.Peer.agent:type_name -> pelorus.tablet.v1.Contact
+	1,  // 24: pelorus.tablet.v1.Peer.server:type_name -> pelorus.tablet.v1.Contact
+	52, // 25: pelorus.tablet.v1.Peer.agent_since:type_name -> google.protobuf.Duration
+	52, // 26: pelorus.tablet.v1.Peer.server_since:type_name -> google.protobuf.Duration
+	52, // 27: pelorus.tablet.v1.ServerStatus.probe_duration:type_name -> google.protobuf.Duration
+	52, // 28: pelorus.tablet.v1.ServerStatus.disk_blocked_for:type_name -> google.protobuf.Duration
+	52, // 29: pelorus.tablet.v1.ServerStatus.commit_blocked_for:type_name -> google.protobuf.Duration
+	53, // 30: pelorus.tablet.v1.ReplicationStatus.last_heartbeat_at:type_name -> google.protobuf.Timestamp
+	52, // 31: pelorus.tablet.v1.ReplicationStatus.heartbeat_period:type_name -> google.protobuf.Duration
+	52, // 32: pelorus.tablet.v1.ReplicationStatus.silent_for:type_name -> google.protobuf.Duration
+	52, // 33: pelorus.tablet.v1.LagStatus.heartbeat_lag:type_name -> google.protobuf.Duration
+	53, // 34: pelorus.tablet.v1.RedoStatus.oldest_at:type_name -> google.protobuf.Timestamp
+	55, // 35: pelorus.tablet.v1.PromoteRequest.durability:type_name -> pelorus.topo.v1.Durability
+	52, // 36: pelorus.tablet.v1.PromoteRequest.wait:type_name -> google.protobuf.Duration
+	52, // 37: pelorus.tablet.v1.DemoteRequest.drain:type_name -> google.protobuf.Duration
+	52, // 38: pelorus.tablet.v1.WaitPositionRequest.timeout:type_name -> google.protobuf.Duration
+	44, // 39: pelorus.tablet.v1.ExecuteSqlResponse.columns:type_name -> pelorus.tablet.v1.Column
+	45, // 40: pelorus.tablet.v1.ExecuteSqlResponse.rows:type_name -> pelorus.tablet.v1.Row
+	46, // 41: pelorus.tablet.v1.Row.values:type_name -> pelorus.tablet.v1.Value
+	49, // 42: pelorus.tablet.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
+	50, // 43: pelorus.tablet.v1.TableSchema.columns:type_name -> pelorus.tablet.v1.ColumnSchema
+	9,  // 44: pelorus.tablet.v1.TabletService.GetFullStatus:input_type -> pelorus.tablet.v1.GetFullStatusRequest
+	11, // 45: pelorus.tablet.v1.TabletService.WatchStatus:input_type -> pelorus.tablet.v1.WatchStatusRequest
+	24, // 46: pelorus.tablet.v1.TabletService.StartServer:input_type -> pelorus.tablet.v1.StartServerRequest
+	26, // 47: pelorus.tablet.v1.TabletService.StopServer:input_type -> pelorus.tablet.v1.StopServerRequest
+	28, // 48: pelorus.tablet.v1.TabletService.Promote:input_type -> pelorus.tablet.v1.PromoteRequest
+	30, // 49: pelorus.tablet.v1.TabletService.Demote:input_type -> pelorus.tablet.v1.DemoteRequest
+	32, // 50: pelorus.tablet.v1.TabletService.UndoDemote:input_type -> pelorus.tablet.v1.UndoDemoteRequest
+	34, // 51: pelorus.tablet.v1.TabletService.SetSource:input_type -> pelorus.tablet.v1.SetSourceRequest
+	36, // 52: pelorus.tablet.v1.TabletService.StopReceiver:input_type -> pelorus.tablet.v1.StopReceiverRequest
+	38, // 53: pelorus.tablet.v1.TabletService.StartReceiver:input_type -> pelorus.tablet.v1.StartReceiverRequest
+	40, // 54: pelorus.tablet.v1.TabletService.WaitPosition:input_type -> pelorus.tablet.v1.WaitPositionRequest
+	42, // 55: pelorus.tablet.v1.TabletService.ExecuteSql:input_type -> pelorus.tablet.v1.ExecuteSqlRequest
+	47, // 56: pelorus.tablet.v1.TabletService.GetSchema:input_type -> pelorus.tablet.v1.GetSchemaRequest
+	2,  // 57: pelorus.tablet.v1.TabletService.ListTransactions:input_type -> pelorus.tablet.v1.ListTransactionsRequest
+	5,  // 58: pelorus.tablet.v1.TabletService.RetryTransaction:input_type -> pelorus.tablet.v1.RetryTransactionRequest
+	7,  // 59: pelorus.tablet.v1.TabletService.DiscardTransaction:input_type -> pelorus.tablet.v1.DiscardTransactionRequest
+	10, // 60: pelorus.tablet.v1.TabletService.GetFullStatus:output_type -> pelorus.tablet.v1.GetFullStatusResponse
+	12, // 61: pelorus.tablet.v1.TabletService.WatchStatus:output_type -> pelorus.tablet.v1.WatchStatusResponse
+	25, // 62: pelorus.tablet.v1.TabletService.StartServer:output_type -> pelorus.tablet.v1.StartServerResponse
+	27, // 63: pelorus.tablet.v1.TabletService.StopServer:output_type -> pelorus.tablet.v1.StopServerResponse
+	29, // 64: pelorus.tablet.v1.TabletService.Promote:output_type -> pelorus.tablet.v1.PromoteResponse
+	31, // 65: pelorus.tablet.v1.TabletService.Demote:output_type -> pelorus.tablet.v1.DemoteResponse
+	33, // 66: pelorus.tablet.v1.TabletService.UndoDemote:output_type -> pelorus.tablet.v1.UndoDemoteResponse
+	35, // 67: pelorus.tablet.v1.TabletService.SetSource:output_type -> pelorus.tablet.v1.SetSourceResponse
+	37, // 68: pelorus.tablet.v1.TabletService.StopReceiver:output_type -> pelorus.tablet.v1.StopReceiverResponse
+	39, // 69: pelorus.tablet.v1.TabletService.StartReceiver:output_type -> pelorus.tablet.v1.StartReceiverResponse
+	41, // 70: pelorus.tablet.v1.TabletService.WaitPosition:output_type -> pelorus.tablet.v1.WaitPositionResponse
+	43, // 71: pelorus.tablet.v1.TabletService.ExecuteSql:output_type -> pelorus.tablet.v1.ExecuteSqlResponse
+	48, // 72: pelorus.tablet.v1.TabletService.GetSchema:output_type -> pelorus.tablet.v1.GetSchemaResponse
+	3,  // 73: pelorus.tablet.v1.TabletService.ListTransactions:output_type -> pelorus.tablet.v1.ListTransactionsResponse
+	6,  // 74: pelorus.tablet.v1.TabletService.RetryTransaction:output_type -> pelorus.tablet.v1.RetryTransactionResponse
+	8,  // 75: pelorus.tablet.v1.TabletService.DiscardTransaction:output_type -> pelorus.tablet.v1.DiscardTransactionResponse
+	60, // [60:76] is the sub-list for method output_type
+	44, // [44:60] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_tablet_v1_tablet_proto_init() }
@@ -3290,8 +3776,8 @@ func file_pelorus_tablet_v1_tablet_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_tablet_v1_tablet_proto_rawDesc), len(file_pelorus_tablet_v1_tablet_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   46,
+			NumEnums:      2,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -143,6 +143,63 @@ func (Durability) EnumDescriptor() ([]byte, []int) {
 	return file_pelorus_topo_v1_topo_proto_rawDescGZIP(), []int{1}
 }
 
+// Promotion is how gladly a tablet is made primary where the rules leave a choice.
+type Promotion int32
+
+const (
+	Promotion_PROMOTION_UNSPECIFIED Promotion = 0
+	Promotion_PROMOTION_PREFER      Promotion = 1
+	Promotion_PROMOTION_NEUTRAL     Promotion = 2
+	Promotion_PROMOTION_PREFER_NOT  Promotion = 3
+	// Never, by no means: an emergency included.
+	Promotion_PROMOTION_MUST_NOT Promotion = 4
+)
+
+// Enum value maps for Promotion.
+var (
+	Promotion_name = map[int32]string{
+		0: "PROMOTION_UNSPECIFIED",
+		1: "PROMOTION_PREFER",
+		2: "PROMOTION_NEUTRAL",
+		3: "PROMOTION_PREFER_NOT",
+		4: "PROMOTION_MUST_NOT",
+	}
+	Promotion_value = map[string]int32{
+		"PROMOTION_UNSPECIFIED": 0,
+		"PROMOTION_PREFER":      1,
+		"PROMOTION_NEUTRAL":     2,
+		"PROMOTION_PREFER_NOT":  3,
+		"PROMOTION_MUST_NOT":    4,
+	}
+)
+
+func (x Promotion) Enum() *Promotion {
+	p := new(Promotion)
+	*p = x
+	return p
+}
+
+func (x Promotion) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Promotion) Descriptor() protoreflect.EnumDescriptor {
+	return file_pelorus_topo_v1_topo_proto_enumTypes[2].Descriptor()
+}
+
+func (Promotion) Type() protoreflect.EnumType {
+	return &file_pelorus_topo_v1_topo_proto_enumTypes[2]
+}
+
+func (x Promotion) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Promotion.Descriptor instead.
+func (Promotion) EnumDescriptor() ([]byte, []int) {
+	return file_pelorus_topo_v1_topo_proto_rawDescGZIP(), []int{2}
+}
+
 // Keyspace is a logical database.
 type Keyspace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -329,7 +386,9 @@ type Tablet struct {
 	ServerVersion *string                `protobuf:"bytes,11,opt,name=server_version,json=serverVersion" json:"server_version,omitempty"`
 	RegisteredAt  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=registered_at,json=registeredAt" json:"registered_at,omitempty"`
 	// mysql_socket is the path of the server's Unix socket on its own machine.
-	MysqlSocket   *string `protobuf:"bytes,13,opt,name=mysql_socket,json=mysqlSocket" json:"mysql_socket,omitempty"`
+	MysqlSocket *string `protobuf:"bytes,13,opt,name=mysql_socket,json=mysqlSocket" json:"mysql_socket,omitempty"`
+	// promotion is neutral unless set.
+	Promotion     *Promotion `protobuf:"varint,14,opt,name=promotion,enum=pelorus.topo.v1.Promotion" json:"promotion,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -453,6 +512,13 @@ func (x *Tablet) GetMysqlSocket() string {
 		return *x.MysqlSocket
 	}
 	return ""
+}
+
+func (x *Tablet) GetPromotion() Promotion {
+	if x != nil && x.Promotion != nil {
+		return *x.Promotion
+	}
+	return Promotion_PROMOTION_UNSPECIFIED
 }
 
 // TabletLocator finds a tablet's record by alias.
@@ -841,7 +907,7 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	"\rprimary_since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fprimarySince\x12\x18\n" +
 	"\aserving\x18\x06 \x01(\bR\aserving\x129\n" +
 	"\n" +
-	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x9c\x03\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xd6\x03\n" +
 	"\x06Tablet\x12\x14\n" +
 	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x12\n" +
 	"\x04cell\x18\x02 \x01(\tR\x04cell\x12\x10\n" +
@@ -858,7 +924,8 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	" \x01(\tR\x06flavor\x12%\n" +
 	"\x0eserver_version\x18\v \x01(\tR\rserverVersion\x12?\n" +
 	"\rregistered_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x12!\n" +
-	"\fmysql_socket\x18\r \x01(\tR\vmysqlSocket\"A\n" +
+	"\fmysql_socket\x18\r \x01(\tR\vmysqlSocket\x128\n" +
+	"\tpromotion\x18\x0e \x01(\x0e2\x1a.pelorus.topo.v1.PromotionR\tpromotion\"A\n" +
 	"\rTabletLocator\x12\x1a\n" +
 	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\tR\x05shard\"X\n" +
@@ -901,7 +968,13 @@ const file_pelorus_topo_v1_topo_proto_rawDesc = "" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDURABILITY_NONE\x10\x01\x12\x18\n" +
 	"\x14DURABILITY_SEMI_SYNC\x10\x02\x12\x19\n" +
-	"\x15DURABILITY_CROSS_CELL\x10\x03B9Z7github.com/pelorusdb/pelorus/internal/api/topov1;topov1b\beditionsp\xe8\a"
+	"\x15DURABILITY_CROSS_CELL\x10\x03*\x85\x01\n" +
+	"\tPromotion\x12\x19\n" +
+	"\x15PROMOTION_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PROMOTION_PREFER\x10\x01\x12\x15\n" +
+	"\x11PROMOTION_NEUTRAL\x10\x02\x12\x18\n" +
+	"\x14PROMOTION_PREFER_NOT\x10\x03\x12\x16\n" +
+	"\x12PROMOTION_MUST_NOT\x10\x04B9Z7github.com/pelorusdb/pelorus/internal/api/topov1;topov1b\beditionsp\xe8\a"
 
 var (
 	file_pelorus_topo_v1_topo_proto_rawDescOnce sync.Once
@@ -915,36 +988,38 @@ func file_pelorus_topo_v1_topo_proto_rawDescGZIP() []byte {
 	return file_pelorus_topo_v1_topo_proto_rawDescData
 }
 
-var file_pelorus_topo_v1_topo_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_pelorus_topo_v1_topo_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_pelorus_topo_v1_topo_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pelorus_topo_v1_topo_proto_goTypes = []any{
 	(TabletType)(0),               // 0: pelorus.topo.v1.TabletType
 	(Durability)(0),               // 1: pelorus.topo.v1.Durability
-	(*Keyspace)(nil),              // 2: pelorus.topo.v1.Keyspace
-	(*Shard)(nil),                 // 3: pelorus.topo.v1.Shard
-	(*Tablet)(nil),                // 4: pelorus.topo.v1.Tablet
-	(*TabletLocator)(nil),         // 5: pelorus.topo.v1.TabletLocator
-	(*VSchema)(nil),               // 6: pelorus.topo.v1.VSchema
-	(*RoutingRules)(nil),          // 7: pelorus.topo.v1.RoutingRules
-	(*User)(nil),                  // 8: pelorus.topo.v1.User
-	(*Cell)(nil),                  // 9: pelorus.topo.v1.Cell
-	(*Reparent)(nil),              // 10: pelorus.topo.v1.Reparent
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(Promotion)(0),                // 2: pelorus.topo.v1.Promotion
+	(*Keyspace)(nil),              // 3: pelorus.topo.v1.Keyspace
+	(*Shard)(nil),                 // 4: pelorus.topo.v1.Shard
+	(*Tablet)(nil),                // 5: pelorus.topo.v1.Tablet
+	(*TabletLocator)(nil),         // 6: pelorus.topo.v1.TabletLocator
+	(*VSchema)(nil),               // 7: pelorus.topo.v1.VSchema
+	(*RoutingRules)(nil),          // 8: pelorus.topo.v1.RoutingRules
+	(*User)(nil),                  // 9: pelorus.topo.v1.User
+	(*Cell)(nil),                  // 10: pelorus.topo.v1.Cell
+	(*Reparent)(nil),              // 11: pelorus.topo.v1.Reparent
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_pelorus_topo_v1_topo_proto_depIdxs = []int32{
 	1,  // 0: pelorus.topo.v1.Keyspace.durability:type_name -> pelorus.topo.v1.Durability
-	11, // 1: pelorus.topo.v1.Keyspace.created_at:type_name -> google.protobuf.Timestamp
-	11, // 2: pelorus.topo.v1.Shard.primary_since:type_name -> google.protobuf.Timestamp
-	11, // 3: pelorus.topo.v1.Shard.created_at:type_name -> google.protobuf.Timestamp
+	12, // 1: pelorus.topo.v1.Keyspace.created_at:type_name -> google.protobuf.Timestamp
+	12, // 2: pelorus.topo.v1.Shard.primary_since:type_name -> google.protobuf.Timestamp
+	12, // 3: pelorus.topo.v1.Shard.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 4: pelorus.topo.v1.Tablet.type:type_name -> pelorus.topo.v1.TabletType
-	11, // 5: pelorus.topo.v1.Tablet.registered_at:type_name -> google.protobuf.Timestamp
-	11, // 6: pelorus.topo.v1.VSchema.updated_at:type_name -> google.protobuf.Timestamp
-	11, // 7: pelorus.topo.v1.Reparent.started_at:type_name -> google.protobuf.Timestamp
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	12, // 5: pelorus.topo.v1.Tablet.registered_at:type_name -> google.protobuf.Timestamp
+	2,  // 6: pelorus.topo.v1.Tablet.promotion:type_name -> pelorus.topo.v1.Promotion
+	12, // 7: pelorus.topo.v1.VSchema.updated_at:type_name -> google.protobuf.Timestamp
+	12, // 8: pelorus.topo.v1.Reparent.started_at:type_name -> google.protobuf.Timestamp
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_topo_v1_topo_proto_init() }
@@ -957,7 +1032,7 @@ func file_pelorus_topo_v1_topo_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_topo_v1_topo_proto_rawDesc), len(file_pelorus_topo_v1_topo_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
