@@ -90,7 +90,7 @@ func (s *Server) shardStatus(v *topo.KeyspaceView, name string) *controlv1.Shard
 	slices.SortFunc(out.Tablets, func(a, b *controlv1.TabletStatus) int {
 		return strings.Compare(a.GetTablet().GetAlias(), b.GetTablet().GetAlias())
 	})
-	sum := evidence.Shard(rec, v.Record, observed, time.Now())
+	sum := evidence.ShardHealth(rec, v.Record, observed, time.Now())
 	out.Health, out.Reasons = health(sum.Health), sum.Reasons
 	return out
 }

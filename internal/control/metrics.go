@@ -41,10 +41,10 @@ func (c *shardCollector) Collect(ch chan<- prometheus.Metric) {
 				observed[t.GetShard()] = make(map[string]evidence.Observation)
 			}
 			observed[t.GetShard()][alias] = o
-			tablets[evidence.Tablet(o, view.Shards[t.GetShard()], now).Health]++
+			tablets[evidence.TabletHealth(o, view.Shards[t.GetShard()], now).Health]++
 		}
 		for shard, rec := range view.Shards {
-			shards[evidence.Shard(rec, view.Record, observed[shard], now).Health]++
+			shards[evidence.ShardHealth(rec, view.Record, observed[shard], now).Health]++
 		}
 		for _, h := range healths {
 			ch <- prometheus.MustNewConstMetric(c.shards, prometheus.GaugeValue, float64(shards[h]), name, h.String())

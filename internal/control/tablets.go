@@ -71,7 +71,7 @@ func (s *Server) shardOf(ctx context.Context, known map[string]*topov1.Shard, t 
 // tabletStatus puts record, report and summary together.
 func (s *Server) tabletStatus(t *topov1.Tablet, shard *topov1.Shard) *controlv1.TabletStatus {
 	o, now := s.Fleet.Observe(t), time.Now()
-	sum := evidence.Tablet(o, shard, now)
+	sum := evidence.TabletHealth(o, shard, now)
 	out := &controlv1.TabletStatus{
 		Tablet: t, Status: o.Status, Stale: proto.Bool(o.Stale(now)), Health: health(sum.Health), Reasons: sum.Reasons,
 	}

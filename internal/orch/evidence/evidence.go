@@ -1,231 +1,295 @@
-// Package evidence sums up what agents report: is a tablet well, is a shard well, and if not, why.
+// Package evidence is what is known of a shard, and from whom: the records, what each agent reports at first hand, what
+// replicas and peers see of their primary, and what observers get when they try to reach somebody. Build makes a World of
+// it in which everything is a fact with its source and time, or unknown with the reason.
 //
-// It is pure and it only describes. What is absent or too old is unknown and shown as such: it never makes something look
-// well, and it never makes it look dead.
+// It is pure and it only describes. What is absent or too old is unknown: it never makes something look well, and it never makes it
+// look dead. What follows from the facts is package analysis' business.
 package evidence
 
 import (
-	"fmt"
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/fact"
-	"github.com/pelorusdb/pelorus/internal/topo/durability"
 )
 
 const (
-	// MaxAge is how old a report may be: agents send one at least each 500 ms, so six are missing.
-	MaxAge = 3 * time.Second
-	// MaxLag is how far behind a replica may be and still count as well.
-	MaxLag = 30 * time.Second
+	// Quiet is how long an agent on a living stream may say nothing before it counts as silent: it sends at least each
+	// 500 ms, so two reports are missing.
+	Quiet = 1500 * time.Millisecond
+	// RecordsMaxAge is how long ago the topology may have confirmed the records: an etcd that changes its leader takes up
+	// to two seconds.
+	RecordsMaxAge = 5 * time.Second
 )
 
-// Health sums up a tablet or a shard.
-type Health int
+// Standing is what came of the last attempts to reach somebody.
+type Standing uint8
 
-// The values of Health, in no order of badness.
+// The values of Standing. There is none for "not tried": that is an unknown fact.
 const (
-	Unknown  Health = iota // nobody has reported lately
-	OK                     // all is as it should be
-	Degraded               // it serves, but something is missing
-	Down                   // it does not serve
+	Answers Standing = iota + 1 // the other side answered, if only with an error of its own
+	Refused                     // its host answered that nobody listens there
+	Silent                      // nothing came back, or the connection broke
 )
 
-// String is the word for people and for JSON.
-func (h Health) String() string {
-	switch h {
-	case OK:
-		return "ok"
-	case Degraded:
-		return "degraded"
-	case Down:
-		return "down"
+// String is the standing in one word.
+func (s Standing) String() string {
+	switch s {
+	case Answers:
+		return "answers"
+	case Refused:
+		return "refused"
+	case Silent:
+		return "silent"
 	}
 	return "unknown"
 }
 
-// Observation is a tablet's record with the newest report of its agent.
-type Observation struct {
-	Record *topov1.Tablet
-	// Status is nil while nothing was reported.
-	Status *tabletv1.FullStatus
-	// ReceivedAt is when the report came in, by the observer's clock.
-	ReceivedAt time.Time
-	// Unreachable is why there is no newer report; empty while the stream is up.
-	Unreachable string
+// Contact is a standing and since when it has been so, by the observer's clock.
+type Contact struct {
+	Standing Standing
+	Since    time.Time
 }
 
-// Stale says that there is no report that can be believed now.
-func (o Observation) Stale(now time.Time) bool {
-	return o.Status == nil || now.Sub(o.ReceivedAt) > MaxAge
+// String is for people.
+func (c Contact) String() string {
+	return c.Standing.String() + " since " + c.Since.UTC().Format("15:04:05.000")
 }
 
-// Summary is a health with its reasons.
-type Summary struct {
-	Health  Health
-	Reasons []string
+// View is how one observer sees one tablet: its agent by the stream of statuses, its server by the dba account over SQL.
+type View struct {
+	// Observer is the name of a control node, or the alias of the tablet whose agent looked.
+	Observer string
+	Agent    fact.Fact[Contact]
+	Server   fact.Fact[Contact]
 }
 
-func (s *Summary) add(h Health, format string, args ...any) {
-	s.Reasons = append(s.Reasons, fmt.Sprintf(format, args...))
-	if rank(h) > rank(s.Health) {
-		s.Health = h
+// Lease is the lease of a reign as the topology has it. A lease that nobody holds has no Holder.
+type Lease struct {
+	Holder string
+	Term   uint64
+}
+
+// String is for people.
+func (l Lease) String() string {
+	if l.Holder == "" {
+		return "held by nobody"
 	}
+	return "held by " + l.Holder
 }
 
-// rank orders by how much a person should care.
-func rank(h Health) int {
-	switch h {
-	case OK:
-		return 0
-	case Degraded:
-		return 1
-	case Unknown:
-		return 2
-	}
-	return 3
+// Input is what an observer has gathered of one shard.
+type Input struct {
+	// Observer is the control node that looks; Release the version of its binary.
+	Observer, Release string
+	// Keyspace, Shard and Tablets are the records. RecordsAt is when the topology last confirmed that they are current;
+	// zero if it never did.
+	Keyspace  *topov1.Keyspace
+	Shard     *topov1.Shard
+	Tablets   []*topov1.Tablet
+	RecordsAt time.Time
+	// Lease is unknown while the topology cannot be asked.
+	Lease fact.Fact[Lease]
+	// Reports holds, by alias, what the agents sent to this observer.
+	Reports map[string]Observation
+	// Servers holds, by alias, what this observer got when it tried the server over SQL.
+	Servers map[string]fact.Fact[Contact]
+	// Others holds, by alias, the views of other control nodes.
+	Others map[string][]View
+	// Resumed is when the observer last went on after it had stood still itself: nothing was silent before that, nobody
+	// listened. Zero if it never stood still.
+	Resumed time.Time
 }
 
-// Tablet sums up one tablet. The shard's record says who should reign.
-func Tablet(o Observation, shard *topov1.Shard, now time.Time) Summary {
-	s := Summary{Health: OK}
-	if o.Stale(now) {
-		why := o.Unreachable
-		if why == "" {
-			why = "no report yet"
+// World is all that is known of one shard at one moment. It is not changed once built.
+type World struct {
+	Keyspace, Shard   string
+	Now               time.Time
+	Observer, Release string
+	// Policy is the keyspace's durability as its record says; unspecified means by the number of replicas.
+	Policy fact.Fact[topov1.Durability]
+	// Term and Primary are those of the shard's record: 0 and "" before the first primary.
+	Term    fact.Fact[uint64]
+	Primary fact.Fact[string]
+	Lease   fact.Fact[Lease]
+	// Listed says that Tablets are all of the shard.
+	Listed fact.Fact[bool]
+	// Tablets are in the order of their aliases.
+	Tablets []*Tablet
+}
+
+// Tablet is what is known of one tablet.
+type Tablet struct {
+	Alias string
+	// The next ones are of the tablet's record.
+	Cell          fact.Fact[string]
+	Type          fact.Fact[topov1.TabletType]
+	Host          fact.Fact[string]
+	Port          fact.Fact[uint32]
+	RecordVersion fact.Fact[string]
+	RecordFlavor  fact.Fact[string]
+	Promotion     fact.Fact[topov1.Promotion]
+	// Own is this observer's view; Others those of other control nodes and of the agents of other tablets, by name.
+	Own    View
+	Others []View
+	// ReceivedAt is when the newest report came, by the observer's clock.
+	ReceivedAt fact.Fact[time.Time]
+	Status     Status
+}
+
+// Path is KEYSPACE/SHARD.
+func (w *World) Path() string { return w.Keyspace + "/" + w.Shard }
+
+// Tablet returns the tablet of an alias, or nil.
+func (w *World) Tablet(alias string) *Tablet {
+	for _, t := range w.Tablets {
+		if t.Alias == alias {
+			return t
 		}
-		s.add(Unknown, "agent: %s", why)
-		return s
 	}
-	server := o.Status.GetServer()
-	switch truth(server, func(v *tabletv1.ServerStatus) *bool { return v.Responding }) {
-	case fact.Unknown:
-		s.add(Unknown, "whether the server answers is not reported")
-		return s
-	case fact.False:
-		s.add(Down, "the server does not answer%s", detail(server.GetLastError()))
-		return s
+	return nil
+}
+
+// Build puts together what is known at now. Ages are judged here and nowhere else: a report that is older than MaxAge, or
+// whose stream has broken, is unknown, and so are records that the topology has not confirmed for RecordsMaxAge.
+func Build(in Input, now time.Time) *World {
+	w := &World{
+		Keyspace: in.Shard.GetKeyspace(), Shard: in.Shard.GetName(), Now: now, Observer: in.Observer, Release: in.Release,
+		Lease: in.Lease.Fresh(now, RecordsMaxAge),
 	}
-	if shard.GetTerm() > 0 && o.Record.GetAlias() == shard.GetPrimary() {
-		s.primary(o.Status)
+	rec := recordReader(in, now)
+	if in.Keyspace == nil {
+		w.Policy = fact.Missing[topov1.Durability](fact.NeverReported, "the keyspace has no record")
 	} else {
-		s.replica(o.Status)
+		w.Policy = fact.Map(rec.always(in.Keyspace.Durability != nil), func(set bool) topov1.Durability { return in.Keyspace.GetDurability() })
 	}
-	if n := o.Status.GetRedo().GetUndecided(); n > 0 {
-		s.add(Degraded, "%d transactions across shards wait for their decision", n)
+	if in.Shard == nil {
+		w.Term = fact.Missing[uint64](fact.NeverReported, "the shard has no record")
+		w.Primary = fact.Missing[string](fact.NeverReported, "the shard has no record")
+	} else {
+		w.Term = fact.Map(rec.always(true), func(bool) uint64 { return in.Shard.GetTerm() })
+		w.Primary = fact.Map(rec.always(true), func(bool) string { return in.Shard.GetPrimary() })
 	}
-	if redo := o.Status.GetRedo(); redo.GetFailing() > 0 {
-		s.add(Degraded, "%d committed transactions across shards cannot be replayed here%s", redo.GetFailing(), detail(redo.GetLastError()))
+	w.Listed = rec.always(in.Tablets != nil)
+	records := slices.SortedFunc(slices.Values(in.Tablets), func(a, b *topov1.Tablet) int { return cmp.Compare(a.GetAlias(), b.GetAlias()) })
+	for _, t := range records {
+		w.Tablets = append(w.Tablets, buildTablet(in, rec, t, now))
 	}
-	return s
+	w.addPeers(now)
+	return w
 }
 
-func (s *Summary) primary(status *tabletv1.FullStatus) {
-	server := status.GetServer()
-	if status.GetFenced() {
-		s.add(Down, "the primary is fenced%s", detail(status.GetFenceReason()))
-		return
-	}
-	switch truth(server, func(v *tabletv1.ServerStatus) *bool { return v.ReadOnly }) {
-	case fact.True:
-		s.add(Down, "the primary is read-only")
-	case fact.Unknown:
-		s.add(Unknown, "whether the primary takes writes is not reported")
-	}
-	if n := server.GetStuckCommits(); n > 0 {
-		s.add(Degraded, "%d commits wait for an acknowledgement", n)
-	}
-	if status.GetReplication().GetConfigured() {
-		s.add(Degraded, "the primary has a replication source")
-	}
-}
-
-func (s *Summary) replica(status *tabletv1.FullStatus) {
-	if truth(status.GetServer(), func(v *tabletv1.ServerStatus) *bool { return v.ReadOnly }) == fact.False {
-		s.add(Degraded, "the replica takes writes")
-	}
-	rep := status.GetReplication()
-	switch truth(rep, func(v *tabletv1.ReplicationStatus) *bool { return v.Configured }) {
-	case fact.Unknown:
-		s.add(Unknown, "replication is not reported")
-		return
-	case fact.False:
-		s.add(Degraded, "replication is not set up%s", detail(status.GetServer().GetLastError()))
-		return
-	}
-	if rep.Receiver == nil || rep.Applier == nil {
-		s.add(Unknown, "the replication threads are not reported")
-	}
-	if rep.Receiver != nil && rep.GetReceiver() != "Yes" {
-		s.add(Degraded, "the receiver is %q%s", rep.GetReceiver(), detail(rep.GetLastIoError()))
-	}
-	if rep.Applier != nil && rep.GetApplier() != "Yes" {
-		s.add(Degraded, "the applier is %q%s", rep.GetApplier(), detail(rep.GetLastSqlError()))
-	}
-	if lag, ok := Lag(status); ok && lag > MaxLag {
-		s.add(Degraded, "%s behind", lag.Round(time.Second))
-	}
-}
-
-// Lag is how far a replica is behind: by the primary's heartbeat, or else by the server's own figure.
-func Lag(status *tabletv1.FullStatus) (time.Duration, bool) {
-	lag := status.GetLag()
+// recordReader reads the records: unknown as a whole if the topology has not confirmed them lately.
+func recordReader(in Input, now time.Time) *reader {
+	r := &reader{at: in.RecordsAt, source: "topology"}
 	switch {
-	case lag.GetHeartbeatLag() != nil:
-		return lag.GetHeartbeatLag().AsDuration(), true
-	case lag != nil && lag.SecondsBehind != nil:
-		return time.Duration(lag.GetSecondsBehind()) * time.Second, true
+	case in.RecordsAt.IsZero():
+		r.missing, r.why = fact.NeverReported, "the topology has not been read"
+	case now.Sub(in.RecordsAt) > RecordsMaxAge:
+		r.missing, r.why = fact.Stale, "the topology has not confirmed its records since "+in.RecordsAt.UTC().Format("15:04:05.000")
+	default:
+		return r
 	}
-	return 0, false
+	r.gone = true
+	return r
 }
 
-// Shard sums up a shard by its tablets: down without a primary that serves, degraded if a tablet is not well.
-func Shard(rec *topov1.Shard, keyspace *topov1.Keyspace, tablets map[string]Observation, now time.Time) Summary {
-	s := Summary{Health: OK}
-	if rec.GetTerm() == 0 || rec.GetPrimary() == "" {
-		s.add(Down, "the shard has no primary yet")
-		return s
+func buildTablet(in Input, rec *reader, t *topov1.Tablet, now time.Time) *Tablet {
+	alias := t.GetAlias()
+	o := in.Reports[alias]
+	out := &Tablet{
+		Alias: alias, Cell: field(rec, "", t.Cell), Type: enum(rec, "", t.Type), Host: field(rec, "", t.Host), Port: field(rec, "", t.MysqlPort),
+		RecordVersion: field(rec, "", t.ServerVersion), RecordFlavor: field(rec, "", t.Flavor),
+		// A record without a rule says neutral: it is the default, not something that nobody told.
+		Promotion: fact.Map(rec.always(true), func(bool) topov1.Promotion { return t.GetPromotion() }),
+		Own: View{
+			Observer: in.Observer, Agent: agentContact(in, o, now), Server: in.Servers[alias].Fresh(now, MaxAge),
+		},
 	}
-	primary, ok := tablets[rec.GetPrimary()]
-	if !ok {
-		s.add(Down, "the primary %s is not registered", rec.GetPrimary())
-		return s
+	for _, v := range in.Others[alias] {
+		v.Agent, v.Server = v.Agent.Fresh(now, MaxAge), v.Server.Fresh(now, MaxAge)
+		out.Others = append(out.Others, v)
 	}
-	p := Tablet(primary, rec, now)
-	for _, reason := range p.Reasons {
-		s.add(p.Health, "%s: %s", rec.GetPrimary(), reason)
+	r := statusReader(o, alias, now)
+	if o.Status != nil {
+		out.ReceivedAt = fact.Map(r.always(true), func(bool) time.Time { return o.ReceivedAt })
 	}
-	records := make(map[string]*topov1.Tablet, len(tablets))
-	for alias, o := range tablets {
-		records[alias] = o.Record
-		if alias == rec.GetPrimary() {
-			continue
-		}
-		for _, reason := range Tablet(o, rec, now).Reasons {
-			s.add(Degraded, "%s: %s", alias, reason)
-		}
-	}
-	if durability.SemiSync(keyspace, records, rec.GetPrimary()) && !primary.Stale(now) {
-		if semi := primary.Status.GetSemiSync(); semi != nil && semi.Clients != nil && semi.GetClients() < durability.Acks {
-			s.add(Degraded, "no replica acknowledges commits: they wait")
-		}
-	}
-	slices.Sort(s.Reasons)
-	return s
+	out.Status = readStatus(r, o.Status)
+	return out
 }
 
-func truth[M any](m *M, field func(*M) *bool) fact.Truth {
-	if m == nil || field(m) == nil {
-		return fact.Unknown
+// agentContact is what the stream of statuses says by itself: that something comes, that nothing comes, that it broke.
+func agentContact(in Input, o Observation, now time.Time) fact.Fact[Contact] {
+	heard := o.ReceivedAt
+	if in.Resumed.After(heard) {
+		heard = in.Resumed
 	}
-	return fact.Of(*field(m))
+	switch {
+	case o.Unreachable != "" && o.TriedAt.Before(in.Resumed):
+		return fact.Missing[Contact](fact.Stale, "it has not been tried since this node went on")
+	case o.Unreachable != "" && o.Refused:
+		return fact.Known(Contact{Refused, o.Since}, o.TriedAt, in.Observer).Fresh(now, MaxContactAge)
+	case o.Unreachable != "":
+		return fact.Known(Contact{Silent, o.Since}, o.TriedAt, in.Observer).Fresh(now, MaxContactAge)
+	case o.Status == nil:
+		return fact.Missing[Contact](fact.NeverReported, "the agent has not been reached yet")
+	case now.Sub(o.ReceivedAt) <= Quiet:
+		return fact.Known(Contact{Answers, o.ReceivedAt}, o.ReceivedAt, in.Observer)
+	case now.Sub(heard) <= Quiet:
+		return fact.Missing[Contact](fact.Stale, "nothing was heard since this node went on")
+	}
+	return fact.Known(Contact{Silent, heard}, now, in.Observer)
 }
 
-func detail(text string) string {
-	if text == "" {
-		return ""
+// MaxContactAge is how old an attempt to reach somebody may be: whoever watches an agent that is gone tries it again at least
+// each five seconds, and half of that comes on top so that not all do so at the same moment.
+const MaxContactAge = 8 * time.Second
+
+// statusReader reads a report, or says why all of it is unknown.
+func statusReader(o Observation, alias string, now time.Time) *reader {
+	r := &reader{at: o.ReceivedAt, source: alias, unknowns: o.Status.GetUnknowns()}
+	switch {
+	case o.Unreachable != "":
+		r.missing, r.why = fact.Unreachable, o.Unreachable
+	case o.Status == nil:
+		r.missing, r.why = fact.NeverReported, "no report yet"
+	case o.Stale(now):
+		r.missing, r.why = fact.Stale, "the last report came "+now.Sub(o.ReceivedAt).Round(time.Millisecond).String()+" ago"
+	default:
+		return r
 	}
-	return ": " + text
+	r.gone = true
+	return r
 }
+
+// addPeers turns what agents report of each other into views of those whom they see.
+func (w *World) addPeers(now time.Time) {
+	for _, observer := range w.Tablets {
+		for _, p := range observer.Status.Peers {
+			alias, ok := p.Alias.Get()
+			if seen := w.Tablet(alias); ok && seen != nil && seen != observer {
+				seen.Others = append(seen.Others, View{
+					Observer: observer.Alias, Agent: contact(p.Agent, p.AgentSince), Server: contact(p.Server, p.ServerSince),
+				})
+			}
+		}
+	}
+	for _, t := range w.Tablets {
+		slices.SortStableFunc(t.Others, func(a, b View) int { return cmp.Compare(a.Observer, b.Observer) })
+	}
+}
+
+// contact puts a peer's standing and its age together; without an age it holds since the report.
+func contact(standing fact.Fact[tabletv1.Contact], age fact.Fact[time.Duration]) fact.Fact[Contact] {
+	long, _ := age.Get()
+	return fact.Map(standing, func(c tabletv1.Contact) Contact {
+		return Contact{Standing(c), standing.At().Add(-long)}
+	})
+}
+
+// Aliases returns those of a map in order.
+func Aliases[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
@@ -87,6 +88,9 @@ type report struct {
 	status      *tabletv1.FullStatus
 	at          time.Time
 	unreachable string
+	// refused, since and triedAt are of the attempts to reach it again.
+	refused        bool
+	since, triedAt time.Time
 }
 
 // New makes a fleet that knows nothing yet.
@@ -221,7 +225,10 @@ func (f *Fleet) unreachable(alias string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.reports[alias]
+	now := time.Now()
+	r.triedAt, r.refused = now, errors.Is(err, syscall.ECONNREFUSED)
 	if r.unreachable == "" {
+		r.since = now
 		f.log.Warn("agent cannot be heard", "tablet", alias, "error", err)
 	}
 	r.unreachable = err.Error()
@@ -246,5 +253,7 @@ func (f *Fleet) Observe(t *topov1.Tablet) evidence.Observation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.reports[t.GetAlias()]
-	return evidence.Observation{Record: t, Status: r.status, ReceivedAt: r.at, Unreachable: r.unreachable}
+	return evidence.Observation{
+		Record: t, Status: r.status, ReceivedAt: r.at, Unreachable: r.unreachable, Refused: r.refused, Since: r.since, TriedAt: r.triedAt,
+	}
 }

@@ -64,7 +64,7 @@ func TestTablet(t *testing.T) {
 		}, evidence.Degraded, "no such table"},
 	}
 	for _, tt := range tests {
-		got := evidence.Tablet(observation(tt.alias, tt.change), shard, now)
+		got := evidence.TabletHealth(observation(tt.alias, tt.change), shard, now)
 		if got.Health != tt.want || !strings.Contains(strings.Join(got.Reasons, "; "), tt.reason) {
 			t.Errorf("%s: %s, %v", tt.name, got.Health, got.Reasons)
 		}
@@ -73,10 +73,10 @@ func TestTablet(t *testing.T) {
 
 func TestStaleIsUnknown(t *testing.T) {
 	o := observation("a-1", nil)
-	if got := evidence.Tablet(o, shard, now.Add(evidence.MaxAge)); got.Health != evidence.OK {
+	if got := evidence.TabletHealth(o, shard, now.Add(evidence.MaxAge)); got.Health != evidence.OK {
 		t.Errorf("at the limit: %+v", got)
 	}
-	if got := evidence.Tablet(o, shard, now.Add(evidence.MaxAge+1)); got.Health != evidence.Unknown {
+	if got := evidence.TabletHealth(o, shard, now.Add(evidence.MaxAge+1)); got.Health != evidence.Unknown {
 		t.Errorf("past the limit: %+v", got)
 	}
 }
@@ -106,7 +106,7 @@ func TestShard(t *testing.T) {
 	for _, tt := range tests {
 		tablets := well()
 		tt.change(tablets)
-		if got := evidence.Shard(tt.rec, &topov1.Keyspace{}, tablets, now); got.Health != tt.want {
+		if got := evidence.ShardHealth(tt.rec, &topov1.Keyspace{}, tablets, now); got.Health != tt.want {
 			t.Errorf("%s: %s, %v", tt.name, got.Health, got.Reasons)
 		}
 	}
