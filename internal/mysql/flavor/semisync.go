@@ -123,14 +123,14 @@ func (s *SemiSync) ParseSemiSync(variables, status map[string]string) SemiSyncSt
 	}
 }
 
-// minTimeoutMS is the shortest timeout that counts as not falling back: 24 days, above any that people choose.
-const minTimeoutMS = 1 << 31
+// MinAckTimeoutMS is the shortest timeout that counts as not falling back: 24 days, above any that people choose.
+const MinAckTimeoutMS = 1 << 31
 
 // Lossless says whether a source is so set that no commit is answered before enough replicas have it. The server's own
 // "status ON" is no evidence for it. That each acker really acknowledges is to be asked of the ackers.
 func (s SemiSyncStatus) Lossless() fact.Truth {
 	t := fact.And(holds(s.SourceEnabled), is(s.WaitPoint, func(p string) bool { return p == "AFTER_SYNC" }),
-		is(s.TimeoutMS, func(ms uint64) bool { return ms >= minTimeoutMS }), holds(s.WaitNoReplica))
+		is(s.TimeoutMS, func(ms uint64) bool { return ms >= MinAckTimeoutMS }), holds(s.WaitNoReplica))
 	return t
 }
 
