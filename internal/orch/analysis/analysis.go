@@ -148,7 +148,7 @@ func Analyse(w *evidence.World) []Finding {
 	s := newScene(w)
 	states := s.evaluate()
 	var out []Finding
-	for i, r := range s.table {
+	for i, r := range table {
 		for _, c := range states[i] {
 			if c.state != fact.False {
 				out = append(out, s.finding(i, r, c, states))
@@ -166,8 +166,8 @@ type instance struct {
 
 // evaluate gives each row's truth for the shard or for each of its tablets.
 func (s *scene) evaluate() [][]instance {
-	out := make([][]instance, len(s.table))
-	for i, r := range s.table {
+	out := make([][]instance, len(table))
+	for i, r := range table {
 		if r.scope == OfShard {
 			out[i] = []instance{{s.primary, r.when(s, s.primary)}}
 			continue
@@ -208,7 +208,7 @@ func (s *scene) finding(i int, r row, c instance, states [][]instance) Finding {
 
 // blockedBy says which row stands in the way of a recovery; empty if none does.
 func (s *scene) blockedBy(code Code, t *evidence.Tablet, states [][]instance) string {
-	for i, r := range s.table {
+	for i, r := range table {
 		if !slices.Contains(r.blocks, code) {
 			continue
 		}
@@ -249,7 +249,7 @@ type About struct {
 func Table() []About {
 	blank := &evidence.World{Release: "0.0.0", Tablets: []*evidence.Tablet{{Alias: "self"}, {Alias: "peer"}}}
 	var out []About
-	for _, r := range table() {
+	for _, r := range table {
 		s := newScene(blank)
 		s.trace = new(trace)
 		self := blank.Tablets[0]

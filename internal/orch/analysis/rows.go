@@ -86,16 +86,14 @@ const (
 // repairs are the rows that are not looked after while the primary is lost: a new one changes them all.
 func repairs() []Code {
 	return []Code{
-		PrimaryDiskFull, PrimaryCutFromTopology, PrimaryAgentDead, PrimaryReadOnly, PrimaryHasSource, PrimarySemiSyncOff, PrimarySemiSyncOn,
+		PrimaryDiskFull, PrimaryCutFromTopology, PrimaryReadOnly, PrimaryHasSource, PrimarySemiSyncOff, PrimarySemiSyncOn,
 		ErrantTransactions, ReplicaNeedsCopy, ReplicationNotSet, ReplicaWrongSource, ReplicaStopped, ReplicaFailingForNow,
 		ReplicaSemiSyncOff, ReplicaSemiSyncOn,
 	}
 }
 
-// table is all that can be found, what comes first first.
-func table() []row {
-	return slices.Concat(lostPrimary(), rivals(), hinderedPrimary(), wrongPrimary(), replicas(), everybody())
-}
+// table is all that can be found, what comes first first. It is never changed.
+var table = slices.Concat(lostPrimary(), rivals(), hinderedPrimary(), wrongPrimary(), replicas(), everybody())
 
 // lostPrimary are the rows about a primary that is gone, or may be.
 func lostPrimary() []row {

@@ -14,8 +14,7 @@ import (
 // scene is a world with the words in which the rows speak of it. All of them are monotone: with fewer facts known an answer
 // stays as it was or becomes unknown.
 type scene struct {
-	w     *evidence.World
-	table []row
+	w *evidence.World
 	// primary is the tablet that the record names, or one of which nothing is known.
 	primary *evidence.Tablet
 	// errants keeps what was computed, since several rows ask for it.
@@ -28,7 +27,7 @@ type scene struct {
 type trace struct{ used []Used }
 
 func newScene(w *evidence.World) *scene {
-	s := &scene{w: w, table: table(), primary: &evidence.Tablet{}, errants: map[string]fact.Fact[string]{}}
+	s := &scene{w: w, primary: &evidence.Tablet{}, errants: map[string]fact.Fact[string]{}}
 	if alias, known := w.Primary.Get(); known {
 		s.primary.Alias = alias
 		if t := w.Tablet(alias); t != nil {

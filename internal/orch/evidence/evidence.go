@@ -179,7 +179,7 @@ func Build(in Input, now time.Time) *World {
 	for _, t := range records {
 		w.Tablets = append(w.Tablets, buildTablet(in, rec, t, now))
 	}
-	w.addPeers(now)
+	w.addPeers()
 	return w
 }
 
@@ -266,21 +266,26 @@ func statusReader(o Observation, alias string, now time.Time) *reader {
 	return r
 }
 
-// addPeers turns what agents report of each other into views of those whom they see.
-func (w *World) addPeers(now time.Time) {
-	for _, observer := range w.Tablets {
-		for _, p := range observer.Status.Peers {
-			alias, ok := p.Alias.Get()
-			if seen := w.Tablet(alias); ok && seen != nil && seen != observer {
-				seen.Others = append(seen.Others, View{
-					Observer: observer.Alias, Agent: contact(p.Agent, p.AgentSince), Server: contact(p.Server, p.ServerSince),
-				})
+// addPeers turns what agents report of each other into views of those whom they see. Of an agent that says nothing of another tablet there
+// is a view in which everything is unknown: it may see what nobody else does.
+func (w *World) addPeers() {
+	for _, seen := range w.Tablets {
+		for _, observer := range w.Tablets {
+			if observer != seen {
+				seen.Others = append(seen.Others, observer.viewOf(seen.Alias))
 			}
 		}
+		slices.SortStableFunc(seen.Others, func(a, b View) int { return cmp.Compare(a.Observer, b.Observer) })
 	}
-	for _, t := range w.Tablets {
-		slices.SortStableFunc(t.Others, func(a, b View) int { return cmp.Compare(a.Observer, b.Observer) })
+}
+
+func (t *Tablet) viewOf(alias string) View {
+	for _, p := range t.Status.Peers {
+		if name, _ := p.Alias.Get(); name == alias {
+			return View{Observer: t.Alias, Agent: contact(p.Agent, p.AgentSince), Server: contact(p.Server, p.ServerSince)}
+		}
 	}
+	return View{Observer: t.Alias}
 }
 
 // contact puts a peer's standing and its age together; without an age it holds since the report.

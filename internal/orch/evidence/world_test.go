@@ -197,8 +197,8 @@ func TestPeersAreObservers(t *testing.T) {
 		if got, ok := views[0].Agent.Get(); !ok || got.Standing != want || !got.Since.Equal(now.Add(-time.Second)) {
 			t.Errorf("%v: %v", c, got)
 		}
-		if len(w.Tablet("a-2").Others) != 0 {
-			t.Error("an agent's word about itself is no view")
+		if v := w.Tablet("a-2").Others; len(v) != 1 || v[0].Observer != "a-1" || v[0].Agent.IsKnown() {
+			t.Errorf("an agent that says nothing sees unknown things, and its word about itself is no view: %+v", v)
 		}
 	}
 }
