@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
@@ -66,6 +67,6 @@ func decide(alias string, view *topo.ShardView, keyspace *topov1.Keyspace, s sta
 		return d
 	}
 	d.task, d.host, d.port = taskFollow, source.GetHost(), source.GetMysqlPort()
-	d.acks = durability.Acknowledges(view.Tablets[alias])
+	d.acks = slices.Contains(durability.Ackers(keyspace, view.Tablets, d.primary), alias)
 	return d
 }

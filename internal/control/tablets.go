@@ -206,7 +206,7 @@ func (s *Server) mayRetype(ctx context.Context, t *topov1.Tablet, to topov1.Tabl
 		}
 		records[rec.GetAlias()] = rec
 	}
-	if len(durability.Ackers(records, shard.GetPrimary())) < durability.Acks {
+	if len(durability.Ackers(ks, records, shard.GetPrimary())) < durability.Acks {
 		return refused(fmt.Sprintf("nobody would acknowledge the commits of %s/%s any more; change the keyspace's durability first", t.GetKeyspace(), t.GetShard()))
 	}
 	return nil

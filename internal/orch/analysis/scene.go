@@ -209,12 +209,24 @@ func (s *scene) leaseIsPrimarys() fact.Truth {
 	return fact.Both(see(s, shard, "lease", s.w.Lease), see(s, shard, "primary", s.w.Primary), func(l evidence.Lease, p string) bool { return l.Holder == p })
 }
 
-// acker says whether a tablet's acknowledgement counts for commits on the primary.
+// acker says whether a tablet's acknowledgement counts for commits on the primary: the rule of package durability over facts.
 func (s *scene) acker(t *evidence.Tablet) fact.Truth {
-	crosses := fact.Or(
-		fact.EqualTo(see(s, shard, "durability", s.w.Policy), topov1.Durability_DURABILITY_CROSS_CELL).Not(),
-		fact.Equal(see(s, t.Alias, "cell", t.Cell), see(s, s.primary.Alias, "cell", s.primary.Cell)).Not())
-	return fact.And(s.isPrimary(t).Not(), s.typeIn(t, topov1.TabletType_TABLET_TYPE_PRIMARY, topov1.TabletType_TABLET_TYPE_REPLICA), crosses)
+	cross := fact.EqualTo(see(s, shard, "durability", s.w.Policy), topov1.Durability_DURABILITY_CROSS_CELL)
+	across := []fact.Truth{fact.Holds(see(s, shard, "tablets", s.w.Listed)).Not()}
+	for _, other := range s.w.Tablets {
+		across = append(across, fact.And(s.mayAck(other), s.across(other)))
+	}
+	return fact.And(s.mayAck(t), fact.Or(cross.Not(), s.across(t), fact.Or(across...).Not()))
+}
+
+// mayAck says whether a tablet is a replica of a type that acknowledges.
+func (s *scene) mayAck(t *evidence.Tablet) fact.Truth {
+	return fact.And(s.isPrimary(t).Not(), s.typeIn(t, topov1.TabletType_TABLET_TYPE_PRIMARY, topov1.TabletType_TABLET_TYPE_REPLICA))
+}
+
+// across says whether a tablet is in another cell than the primary.
+func (s *scene) across(t *evidence.Tablet) fact.Truth {
+	return fact.Equal(see(s, t.Alias, "cell", t.Cell), see(s, s.primary.Alias, "cell", s.primary.Cell)).Not()
 }
 
 // semiSync says whether commits have to wait for an acknowledgement.

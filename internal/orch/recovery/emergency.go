@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/fact"
 	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
@@ -43,6 +44,7 @@ func Emergency(s Shard, ev Evidence, asked string, force bool) (Plan, error) {
 	}
 	c := newContest(s, ev)
 	c.dropErrant()
+	c.dropTooNew(force)
 	next, err := c.choose(asked, force)
 	if err != nil {
 		return Plan{}, err
@@ -82,11 +84,19 @@ func newContest(s Shard, ev Evidence) *contest {
 		default:
 			c.all[alias] = whole
 			if !Promotable(t.Record) {
-				c.out[alias] = "its type is " + TypeName(t.Record.GetType())
+				c.out[alias] = "its type is " + TypeName(t.Record.GetType()) + ", its promotion rule " + ruleName(t.Record.GetPromotion())
 			}
 		}
 	}
 	return c
+}
+
+// ruleName is a promotion rule as people write it.
+func ruleName(p topov1.Promotion) string {
+	if p == topov1.Promotion_PROMOTION_UNSPECIFIED {
+		p = topov1.Promotion_PROMOTION_NEUTRAL
+	}
+	return strings.ToLower(strings.TrimPrefix(p.String(), "PROMOTION_"))
 }
 
 // whole is what a replica has received and applied. MariaDB says nothing of what it has received after a restart: then it
@@ -119,7 +129,7 @@ func (c *contest) silent() []string {
 		return nil
 	}
 	var silent []string
-	for _, alias := range durability.Ackers(s.records(), s.Record.GetPrimary()) {
+	for _, alias := range durability.Ackers(s.Keyspace, s.records(), s.Record.GetPrimary()) {
 		if _, ok := c.all[alias]; !ok {
 			silent = append(silent, alias+" ("+c.out[alias]+")")
 		}
@@ -162,6 +172,30 @@ func (c *contest) dropErrant() {
 		if extra := c.ownAlone(alias, mine); extra != "" {
 			c.out[alias] = "it has transactions of its own: " + extra
 			c.notes = append(c.notes, alias+" was passed over: "+c.out[alias])
+		}
+	}
+}
+
+// dropTooNew removes candidates from which another replica that answered could not replicate, or of which nobody can tell; with force the
+// latter are only noted. Whoever did not answer is not asked: one broken replica holds up nobody.
+func (c *contest) dropTooNew(force bool) {
+	var others []string
+	for _, alias := range c.shard.aliases() {
+		if _, ok := c.all[alias]; ok {
+			others = append(others, alias)
+		}
+	}
+	for _, alias := range others {
+		if c.out[alias] != "" {
+			continue
+		}
+		ok, why := c.shard.follows(alias, others)
+		switch {
+		case ok == fact.False, ok == fact.Unknown && !force:
+			c.out[alias] = why
+			c.notes = append(c.notes, alias+" was passed over: "+why)
+		case ok == fact.Unknown:
+			c.notes = append(c.notes, "forced although "+why)
 		}
 	}
 }
@@ -269,7 +303,8 @@ func (c *contest) choose(asked string, force bool) (string, error) {
 	return best, c.checkComplete(best, force)
 }
 
-// wins says whether a is the better primary than b: further, or as far and asked for, or in the lost primary's cell.
+// wins says whether a is the better primary than b: further, or as far and asked for, or preferred by its promotion rule, or in
+// the lost primary's cell.
 func (c *contest) wins(a, b, asked, cell string) bool {
 	switch gtid.Compare(c.all[a], c.all[b]) {
 	case gtid.Ahead:
@@ -277,6 +312,9 @@ func (c *contest) wins(a, b, asked, cell string) bool {
 	case gtid.Equal:
 		if asked == a || asked == b {
 			return asked == a
+		}
+		if x, y := c.shard.Tablets[a].reluctance(), c.shard.Tablets[b].reluctance(); x != y {
+			return x < y
 		}
 		inA, inB := c.shard.Tablets[a].Record.GetCell() == cell, c.shard.Tablets[b].Record.GetCell() == cell
 		return inA && !inB

@@ -3,6 +3,7 @@ package recovery
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/errcode"
@@ -44,6 +45,9 @@ func Planned(s Shard, asked string) (Plan, error) {
 		}
 	}
 	p := s.plan(next, nil)
+	if ok, why := s.follows(next, []string{old}); ok != fact.True {
+		p.Notes = append(p.Notes, why+": it stays without replication until it has been upgraded")
+	}
 	return p, checkAckers(s, p)
 }
 
@@ -66,6 +70,10 @@ func checkSuccessor(s Shard, alias string) error {
 	if err := require(t.replicating(primary.Record), fmt.Sprintf("%s replicates from the primary, with both threads running", alias), t); err != nil {
 		return err
 	}
+	// The old primary is not asked: it may be the last one that has to be upgraded.
+	if ok, why := s.follows(alias, s.answering(alias, s.Record.GetPrimary())); ok != fact.True {
+		return require(ok, fmt.Sprintf("all other replicas can replicate from %s: %s", alias, why), t)
+	}
 	mine, theirs := t.Executed(), primary.Executed()
 	switch gtid.Compare(mine, theirs) {
 	case gtid.Equal, gtid.Behind:
@@ -80,7 +88,18 @@ func checkSuccessor(s Shard, alias string) error {
 	return errcode.New(errcode.RefusedByState, fmt.Sprintf("%s has transactions that the primary lacks: %s", alias, extra))
 }
 
-// bestSuccessor prefers the primary's cell, then the most advanced, then the lowest alias.
+// answering are the tablets whose agents answered, in order, without those named.
+func (s Shard) answering(without ...string) []string {
+	var out []string
+	for _, alias := range s.aliases() {
+		if s.Tablets[alias].Status != nil && !slices.Contains(without, alias) {
+			out = append(out, alias)
+		}
+	}
+	return out
+}
+
+// bestSuccessor prefers by promotion rule, then the primary's cell, then the most advanced, then the lowest alias.
 func bestSuccessor(s Shard) (string, error) {
 	var best string
 	var reasons []error
@@ -106,6 +125,9 @@ func bestSuccessor(s Shard) (string, error) {
 
 // better compares two candidates that both may reign; the one that comes first by alias stays if neither is better.
 func better(a, b Tablet, cell string) bool {
+	if x, y := a.reluctance(), b.reluctance(); x != y {
+		return x < y
+	}
 	if inA, inB := a.Record.GetCell() == cell, b.Record.GetCell() == cell; inA != inB {
 		return inA
 	}
@@ -126,13 +148,13 @@ func checkAckers(s Shard, p Plan) error {
 		return nil
 	}
 	answering := 0
-	for _, alias := range durability.Ackers(s.records(), p.New) {
-		if s.Tablets[alias].Responding() == fact.True {
+	for _, alias := range durability.Ackers(s.Keyspace, s.records(), p.New) {
+		if ok, _ := s.follows(p.New, []string{alias}); ok == fact.True && s.Tablets[alias].Responding() == fact.True {
 			answering++
 		}
 	}
 	if answering < durability.Acks {
-		return errcode.New(errcode.RefusedByState, fmt.Sprintf("under %s no other replica of shard %s answers that could acknowledge its commits", p.New, s.Path()))
+		return errcode.New(errcode.RefusedByState, fmt.Sprintf("under %s no other replica of shard %s answers and could acknowledge its commits", p.New, s.Path()))
 	}
 	return nil
 }

@@ -1,7 +1,8 @@
-// Package recovery decides who may reign over a shard: whether a planned hand-over is safe, which replica replaces a lost
-// primary without losing an acknowledged transaction, and who comes first in a new shard.
+// Package recovery decides what may be done about a finding, and who may reign: whether people have forbidden it, whether it was
+// tried a moment ago or is under way, whether a planned hand-over is safe, which replica replaces a lost primary without
+// losing an acknowledged transaction, and who comes first in a new shard.
 //
-// It is pure: it gets what was observed and returns a plan or a refusal with its reason; package reparent acts. What is
+// It is pure: it gets what was observed and returns a ruling, a plan or a refusal with its reason; package reparent acts. What is
 // not known never counts in favour of acting.
 package recovery
 
@@ -14,6 +15,7 @@ import (
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/errcode"
 	"github.com/pelorusdb/pelorus/internal/fact"
+	"github.com/pelorusdb/pelorus/internal/mysql/flavor"
 	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
 	"github.com/pelorusdb/pelorus/internal/topo/durability"
 )
@@ -83,13 +85,68 @@ func (s Shard) plan(next string, notes []string) Plan {
 }
 
 // Promotable says whether the topology allows a tablet to reign.
-func Promotable(rec *topov1.Tablet) bool { return durability.Acknowledges(rec) }
+func Promotable(rec *topov1.Tablet) bool {
+	return durability.Acknowledges(rec) && rec.GetPromotion() != topov1.Promotion_PROMOTION_MUST_NOT
+}
+
+// reluctance orders tablets by their promotion rule: who has the least is taken where other things are equal.
+func (t Tablet) reluctance() int {
+	switch t.Record.GetPromotion() {
+	case topov1.Promotion_PROMOTION_PREFER:
+		return 0
+	case topov1.Promotion_PROMOTION_PREFER_NOT:
+		return 2
+	case topov1.Promotion_PROMOTION_MUST_NOT:
+		return 3
+	}
+	return 1
+}
+
+// version is the version of the tablet's server: as reported, or as registered if agent or server did not answer. Nil is unknown.
+func (t Tablet) version() *flavor.Flavor {
+	text, name := t.Record.GetServerVersion(), t.Record.GetFlavor()
+	if t.Status != nil && t.Responding() != fact.False {
+		text, name = t.Status.GetServer().GetVersion(), t.Status.GetServer().GetFlavor()
+	}
+	if name == "mariadb" && !strings.Contains(strings.ToLower(text), "mariadb") {
+		text += "-MariaDB"
+	}
+	fl, _, err := flavor.Detect(text)
+	if err != nil {
+		return nil
+	}
+	return fl
+}
+
+// follows says whether the servers of all those named can replicate from that of next, with a reason if not. Of servers that run
+// next's own version or a newer one it is certain, of one that does not tell its version it is unknown.
+func (s Shard) follows(next string, followers []string) (fact.Truth, string) {
+	source := s.Tablets[next].version()
+	for _, alias := range followers {
+		if alias == next {
+			continue
+		}
+		mine := s.Tablets[alias].version()
+		switch {
+		case source == nil:
+			return fact.Unknown, fmt.Sprintf("the version of %s is not known", next)
+		case mine == nil:
+			return fact.Unknown, fmt.Sprintf("the version of %s is not known", alias)
+		case !mine.CanFollow(source):
+			return fact.False, fmt.Sprintf("%s (%s) cannot replicate from %s (%s)", alias, mine, next, source)
+		}
+	}
+	return fact.True, ""
+}
 
 // checkAsked refuses a tablet that was asked for and cannot reign whatever is observed.
 func (s Shard) checkAsked(asked string) error {
 	t, ok := s.Tablets[asked]
 	if !ok {
 		return errcode.New(errcode.RefusedByState, fmt.Sprintf("tablet %s is not in shard %s", asked, s.Path()))
+	}
+	if t.Record.GetPromotion() == topov1.Promotion_PROMOTION_MUST_NOT {
+		return errcode.New(errcode.RefusedByState, fmt.Sprintf("tablet %s must not become primary by its promotion rule", asked))
 	}
 	if !Promotable(t.Record) {
 		return errcode.New(errcode.RefusedByState, fmt.Sprintf("tablet %s is of type %s; only a replica can become primary", asked, TypeName(t.Record.GetType())))

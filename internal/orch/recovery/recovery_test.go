@@ -19,6 +19,8 @@ const (
 	uOne          = "00000000-0000-0000-0000-000000000102"
 )
 
+var versions = map[string]string{"mysql": "8.4.3", "mariadb": "10.11.19-MariaDB"}
+
 var uids = map[string]uint32{old: 101, one: 102, two: 103}
 
 // world is a shard of three under old in term 7 whose servers stand at the given positions.
@@ -38,6 +40,7 @@ func world(flavor string, executed map[string]string) recovery.Shard {
 			Term: proto.Uint64(7), Fenced: proto.Bool(false),
 			Server: &tabletv1.ServerStatus{
 				Responding: proto.Bool(true), ReadOnly: proto.Bool(alias != old), Executed: proto.String(executed[alias]),
+				Flavor: &flavor, Version: proto.String(versions[flavor]),
 				ServerUuid: proto.String("00000000-0000-0000-0000-000000000" + alias[len(alias)-3:]), ServerId: &uid,
 			},
 			Replication: &tabletv1.ReplicationStatus{Configured: proto.Bool(false)},
@@ -156,9 +159,11 @@ func TestHidingFactsNeverMakesAPlan(t *testing.T) {
 		build := func() recovery.Shard { return world("mysql", executed) }
 		full, hidden := build(), build()
 		for _, alias := range []string{old, one, two} {
+			version := rapid.SampledFrom([]string{"8.4.3", "8.4.3", "9.7.4"}).Draw(t, "version of "+alias)
 			breakage := rapid.IntRange(0, 4).Draw(t, "breakage of "+alias)
 			for _, s := range []recovery.Shard{full, hidden} {
 				st := s.Tablets[alias].Status
+				st.Server.Version = &version
 				switch breakage {
 				case 1:
 					st.Server.Responding = proto.Bool(false)
@@ -173,6 +178,7 @@ func TestHidingFactsNeverMakesAPlan(t *testing.T) {
 				func() { st.Server.Responding = nil }, func() { st.Server.ReadOnly = nil }, func() { st.Server.Executed = nil },
 				func() { st.Fenced = nil }, func() { st.Replication.Receiver = nil }, func() { st.Replication.Applier = nil },
 				func() { st.Replication.SourcePort = nil }, func() { st.Term = nil }, func() { st.Replication = nil },
+				func() { st.Server.Version = nil }, func() { st.Server.Flavor = nil },
 			} {
 				if rapid.IntRange(0, 5).Draw(t, "hide") == i%6 {
 					hide()
@@ -187,4 +193,105 @@ func TestHidingFactsNeverMakesAPlan(t *testing.T) {
 			t.Fatalf("with facts hidden %s may reign, with all of them it may not: %v", asked, err)
 		}
 	})
+}
+
+// TestVersions: nobody reigns from whom another replica could not replicate.
+func TestVersions(t *testing.T) {
+	const older, newer = "8.4.3", "9.7.4"
+	at := uOld + ":1-9"
+	tests := []struct {
+		name               string
+		old, one, two      string
+		planned, emergency string
+	}{
+		{"all the same", older, older, older, one, one},
+		{"one is upgraded", older, newer, older, two, two},
+		{"all but the old primary are upgraded", older, newer, newer, one, one},
+		{"the version of a candidate is not known", older, "", older, "", ""},
+		{"not a version", older, "rubbish", older, "", ""},
+	}
+	for _, tt := range tests {
+		s := world("mysql", map[string]string{old: at, one: at, two: at})
+		for alias, v := range map[string]string{old: tt.old, one: tt.one, two: tt.two} {
+			s.Tablets[alias].Status.Server.Version = &v
+		}
+		plan, err := recovery.Planned(s, "")
+		if plan.New != tt.planned || (err != nil) != (tt.planned == "") {
+			t.Errorf("%s: planned %+v, %v", tt.name, plan, err)
+		}
+		if noted := len(plan.Notes) > 0; noted != (tt.planned != "" && tt.old == older && plan.New != "" && tt.one == newer && tt.two == newer) {
+			t.Errorf("%s: that the old primary cannot follow: %v", tt.name, plan.Notes)
+		}
+		ev := recovery.Evidence{Stopped: map[string]recovery.Received{one: received(at, at), two: received(at, at)}}
+		plan, err = recovery.Emergency(s, ev, "", false)
+		if plan.New != tt.emergency || (err != nil) != (tt.emergency == "") {
+			t.Errorf("%s: emergency %+v, %v", tt.name, plan, err)
+		}
+	}
+}
+
+// TestBrokenReplicaHoldsUpNobody: a replica whose server is dead does not tell its version, and that forbids nothing.
+func TestBrokenReplicaHoldsUpNobody(t *testing.T) {
+	at := uOld + ":1-9"
+	s := world("mysql", map[string]string{old: at, one: at, two: at})
+	s.Keyspace.Durability = topov1.Durability_DURABILITY_NONE.Enum()
+	s.Tablets[two].Record.ServerVersion = proto.String("8.4.3")
+	s.Tablets[two].Status.Server = &tabletv1.ServerStatus{Responding: proto.Bool(false)}
+	if plan, err := recovery.Planned(s, ""); err != nil || plan.New != one {
+		t.Errorf("planned: %+v, %v", plan, err)
+	}
+	ev := recovery.Evidence{Stopped: map[string]recovery.Received{one: received(at, at), two: {Err: "the server is dead"}}}
+	if plan, err := recovery.Emergency(s, ev, "", false); err != nil || plan.New != one {
+		t.Errorf("emergency: %+v, %v", plan, err)
+	}
+}
+
+// TestPromotionRules: they decide between equals, and one of them always.
+func TestPromotionRules(t *testing.T) {
+	at := uOld + ":1-9"
+	tests := []struct {
+		one, two topov1.Promotion
+		want     string
+	}{
+		{topov1.Promotion_PROMOTION_UNSPECIFIED, topov1.Promotion_PROMOTION_UNSPECIFIED, one},
+		{topov1.Promotion_PROMOTION_NEUTRAL, topov1.Promotion_PROMOTION_PREFER, two},
+		{topov1.Promotion_PROMOTION_PREFER_NOT, topov1.Promotion_PROMOTION_UNSPECIFIED, two},
+		{topov1.Promotion_PROMOTION_MUST_NOT, topov1.Promotion_PROMOTION_PREFER_NOT, two},
+		{topov1.Promotion_PROMOTION_MUST_NOT, topov1.Promotion_PROMOTION_MUST_NOT, ""},
+	}
+	for _, tt := range tests {
+		s := world("mysql", map[string]string{old: at, one: at, two: at})
+		s.Tablets[one].Record.Promotion, s.Tablets[two].Record.Promotion = tt.one.Enum(), tt.two.Enum()
+		if plan, err := recovery.Planned(s, ""); plan.New != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%+v: planned %+v, %v", tt, plan, err)
+		}
+		ev := recovery.Evidence{Stopped: map[string]recovery.Received{one: received(at, at), two: received(at, at)}}
+		if plan, err := recovery.Emergency(s, ev, "", false); plan.New != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%+v: emergency %+v, %v", tt, plan, err)
+		}
+		if _, err := recovery.Planned(s, one); (err != nil) != (tt.one == topov1.Promotion_PROMOTION_MUST_NOT) {
+			t.Errorf("%+v: asked for: %v", tt, err)
+		}
+	}
+	s := world("mysql", nil)
+	s.Tablets[two].Record.Promotion = topov1.Promotion_PROMOTION_PREFER.Enum()
+	ev := recovery.Evidence{Stopped: map[string]recovery.Received{one: received(at, at), two: received(uOld+":1-8", uOld+":1-8")}}
+	if plan, err := recovery.Emergency(s, ev, "", false); plan.New != one {
+		t.Errorf("a preferred replica that is behind was taken: %+v, %v", plan, err)
+	}
+}
+
+// TestCrossCell: only acknowledgements from other cells count, so only the replicas there have to be heard.
+func TestCrossCell(t *testing.T) {
+	at := uOld + ":1-9"
+	s := world("mysql", map[string]string{old: at, one: at, two: at})
+	s.Keyspace.Durability = topov1.Durability_DURABILITY_CROSS_CELL.Enum()
+	ev := recovery.Evidence{Stopped: map[string]recovery.Received{one: {Err: "no answer"}, two: received(at, at)}}
+	if plan, err := recovery.Emergency(s, ev, "", false); err != nil || plan.New != two {
+		t.Errorf("the silent one did not acknowledge: %+v, %v", plan, err)
+	}
+	ev = recovery.Evidence{Stopped: map[string]recovery.Received{one: received(at, at), two: {Err: "no answer"}}}
+	if plan, err := recovery.Emergency(s, ev, "", false); !errcode.Has(err, errcode.EvidenceMissing) {
+		t.Errorf("the silent one may have acknowledged: %+v, %v", plan, err)
+	}
 }
