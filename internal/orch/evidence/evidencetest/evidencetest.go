@@ -157,3 +157,30 @@ func (s *Shard) Status(alias string) *tabletv1.FullStatus { return s.Reports[ali
 
 // Record is a tablet's record, to be changed.
 func (s *Shard) Record(alias string) *topov1.Tablet { return s.Reports[alias].Record }
+
+// Tick lets time pass: what is heard is heard again, who is tried is tried again with the same outcome.
+func (s *Shard) Tick(d time.Duration) {
+	s.Now = s.Now.Add(d)
+	s.RecordsAt = s.Now
+	s.Lease = again(s.Lease, s.Now)
+	for alias, o := range s.Reports {
+		o.TriedAt = s.Now
+		if o.Unreachable == "" && o.Status != nil {
+			o.ReceivedAt = s.Now
+			o.Status.TakenAt = timestamppb.New(s.Now)
+			if r := o.Status.Replication; r.GetLastHeartbeatAt() != nil {
+				r.LastHeartbeatAt = timestamppb.New(r.GetLastHeartbeatAt().AsTime().Add(d))
+			}
+		}
+		s.Reports[alias] = o
+		s.Servers[alias] = again(s.Servers[alias], s.Now)
+	}
+}
+
+// again is the same fact at a later time.
+func again[T any](f fact.Fact[T], at time.Time) fact.Fact[T] {
+	if v, known := f.Get(); known {
+		return fact.Known(v, at, f.Source())
+	}
+	return f
+}
