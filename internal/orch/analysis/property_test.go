@@ -131,6 +131,9 @@ func faults() map[string]func(world) {
 		}
 		out["dead "+a] = func(s world) { s.KillServer(a) }
 	}
+	for _, o := range orders() {
+		out[o.name] = o.change
+	}
 	out["lease over"] = func(s world) { s.ExpireLease() }
 	out["primary killed with its agent"] = func(s world) { s.KillProcesses(et.Primary) }
 	return out

@@ -40,7 +40,9 @@ func TestRule(t *testing.T) {
 	failed := past(analysis.PrimaryServerDead, et.Primary, time.Hour, recovery.Failed, all...)
 	cleared, earlier := failed, failed
 	cleared.Cleared, earlier.Term = true, et.Term-1
-	unreadable := known(recovery.Policy{}, "")
+	unreadable, unpoliced, unwatched := known(recovery.Policy{}, ""), known(recovery.Policy{}, ""), known(recovery.Policy{}, "")
+	unpoliced.Policy = fact.Missing[recovery.Policy](fact.Unreachable, "no leader")
+	unwatched.Running = fact.Missing[string](fact.Unreachable, "no lock")
 	unreadable.Past = fact.Missing[[]recovery.Past](fact.Unreachable, "no quorum")
 	minute := time.Minute
 	tests := []struct {
@@ -55,6 +57,8 @@ func TestRule(t *testing.T) {
 		{"too young", repair, 2 * time.Second, known(recovery.Policy{}, ""), "must last", time.Second},
 		{"old enough", repair, 3 * time.Second, known(recovery.Policy{}, ""), "", 0},
 		{"nothing is known", emergency, 0, recovery.Ledger{}, "nobody can tell", 0},
+		{"what people forbid is not known", emergency, 0, unpoliced, "no leader", 0},
+		{"what is under way is not known", emergency, 0, unwatched, "no lock", 0},
 		{"the past is not known", emergency, 0, unreadable, "no quorum", 0},
 		{"the cluster is observed", emergency, 0, mode(recovery.Mode{Observe: true, By: "ann"}), "the cluster is in observe mode (set by ann)", 0},
 		{"narrower wins", emergency, 0, mode(recovery.Mode{Observe: true}, recovery.Mode{Scope: shop}), "", 0},
