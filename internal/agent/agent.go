@@ -24,6 +24,8 @@ import (
 	"github.com/pelorusdb/pelorus/internal/agent/repl"
 	"github.com/pelorusdb/pelorus/internal/agent/resolve"
 	"github.com/pelorusdb/pelorus/internal/agent/status"
+	"github.com/pelorusdb/pelorus/internal/api/presence"
+	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
 	"github.com/pelorusdb/pelorus/internal/topo/credentials"
@@ -64,6 +66,9 @@ type Agent struct {
 	hub     *status.Hub
 	metrics *metrics
 	started time.Time
+	vitals  *vitals
+	// hidden are the fields of the status that nobody is told.
+	hidden []presence.Path
 
 	mu sync.Mutex
 	// repl is nil until the server has answered once.
@@ -129,7 +134,11 @@ func RunWith(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) err
 	group.Go(func() error { a.keep(ctx); return nil })
 	group.Go(func() error { a.observe(ctx); return nil })
 	group.Go(func() error { a.beat(ctx); return nil })
+	group.Go(func() error { a.vitals.watchClock(ctx); return nil })
 	group.Go(func() error { a.redo.Run(ctx); return nil })
+	if a.srv != nil {
+		group.Go(func() error { a.watchDisk(ctx, a.cfg.Dir); return nil })
+	}
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -142,13 +151,17 @@ func newAgent(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) (*
 	if err != nil {
 		return nil, err
 	}
+	hidden, err := presence.ParsePaths(&tabletv1.FullStatus{}, cfg.HideStatusFields)
+	if err != nil {
+		return nil, err
+	}
 	st, err := loadState(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{
 		cfg: cfg, creds: creds, log: log.With("tablet", cfg.Alias), parts: parts, state: st, started: time.Now(),
-		op: make(chan struct{}, 1), wake: make(chan struct{}, 1), hub: status.NewHub(),
+		op: make(chan struct{}, 1), wake: make(chan struct{}, 1), hub: status.NewHub(), vitals: newVitals(), hidden: hidden,
 	}
 	// Where an adopted server keeps its data is not known, so its disk is not either.
 	network, addr, dir := "unix", cfg.Adopt, ""

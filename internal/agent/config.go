@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/pelorusdb/pelorus/internal/api/presence"
+	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
 )
@@ -58,6 +60,9 @@ type Config struct {
 	HeartbeatInterval, StatusInterval time.Duration
 	// MinFreeBytes is how little free space makes the agent say that it is not healthy.
 	MinFreeBytes uint64
+	// HideStatusFields names fields of the status, by number, that the agent keeps to itself as if it were of a release that does
+	// not know them: "11,12.4". For tests.
+	HideStatusFields string
 }
 
 // DefaultConfig returns the configuration with all that has a sensible default.
@@ -84,6 +89,9 @@ func (c *Config) Validate() error {
 		errs = append(errs, err)
 	}
 	if err := topo.ValidateShardName(c.Shard); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := presence.ParsePaths(&tabletv1.FullStatus{}, c.HideStatusFields); err != nil {
 		errs = append(errs, err)
 	}
 	_, err := ParseType(c.Type)

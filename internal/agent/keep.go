@@ -147,7 +147,9 @@ func (a *Agent) startServer(ctx context.Context, d duty, r *restarts) error {
 	if d.task == taskReign || (d.task == taskFence && d.primary == a.cfg.Alias) {
 		role = mysqld.RolePrimary
 	}
+	a.vitals.setStarting(true)
 	started, err := a.srv.Start(ctx, mysqld.StartOptions{Role: role})
+	a.vitals.setStarting(false)
 	if err != nil {
 		return err
 	}

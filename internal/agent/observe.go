@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pelorusdb/pelorus/internal/api/presence"
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
 	"github.com/pelorusdb/pelorus/internal/topo"
@@ -50,10 +51,25 @@ func (a *Agent) observe(ctx context.Context) {
 	}
 }
 
+// told is what others get to see of a status: all of it, or, for tests, without the fields that an older release would not send.
+func (a *Agent) told(s *tabletv1.FullStatus) *tabletv1.FullStatus {
+	if len(a.hidden) == 0 {
+		return s
+	}
+	s = proto.CloneOf(s)
+	presence.Hide(s, a.hidden...)
+	return s
+}
+
 // readStatus reads the whole status now.
 func (a *Agent) readStatus(ctx context.Context) *tabletv1.FullStatus {
 	s := a.agentStatus()
 	a.reader.Read(ctx, s)
+	if s.Replication != nil {
+		a.mu.Lock()
+		s.Replication.Held = proto.Bool(a.state.held(a.state.Term))
+		a.mu.Unlock()
+	}
 	if s.Redo != nil {
 		redo := a.redo.State()
 		s.Redo.Failing, s.Redo.LastError = proto.Uint32(uint32(redo.Failing)), &redo.Error
@@ -68,6 +84,7 @@ func (a *Agent) agentStatus() *tabletv1.FullStatus {
 		Capabilities: &tabletv1.Capabilities{Names: capabilities()}, AgentStartedAt: timestamppb.New(a.started),
 		TakenAt: timestamppb.Now(), Unknowns: map[string]string{}, Server: &tabletv1.ServerStatus{},
 	}
+	a.vitals.fill(s, a.srv != nil, time.Now())
 	a.mu.Lock()
 	s.Term = proto.Uint64(a.state.Term)
 	if a.decided {
@@ -99,7 +116,7 @@ func (a *Agent) agentStatus() *tabletv1.FullStatus {
 	} else if p, err := a.srv.Find(); err == nil {
 		s.Server.Running, s.Server.Pid = proto.Bool(true), proto.Uint32(uint32(p.Pid))
 	} else {
-		s.Server.Running = proto.Bool(false)
+		s.Server.Running, s.Server.Responding = proto.Bool(false), proto.Bool(false)
 		s.Unknowns["server.pid"] = err.Error()
 	}
 	return s
@@ -126,9 +143,12 @@ func (a *Agent) beat(ctx context.Context) {
 		term := a.state.Term
 		a.mu.Unlock()
 		if !reigns {
+			a.vitals.forget(&a.vitals.commit)
 			continue
 		}
+		done := a.vitals.track(&a.vitals.commit)
 		err := a.reader.Beat(ctx, uid, a.cfg.Alias, term)
+		done()
 		if (err != nil) != failing && ctx.Err() == nil {
 			failing = err != nil
 			a.log.Warn("heartbeat", "failing", failing, "error", err)

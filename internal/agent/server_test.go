@@ -298,6 +298,7 @@ func TestConfigValidate(t *testing.T) {
 		"port":              func(c *Config) { c.ServerPort = 0 },
 		"adopt and start":   func(c *Config) { c.Adopt = "/run/mysqld.sock" },
 		"heartbeat":         func(c *Config) { c.HeartbeatInterval = time.Hour },
+		"no such field":     func(c *Config) { c.HideStatusFields = "11,12.99" },
 		"status too seldom": func(c *Config) { c.StatusInterval = time.Second },
 	} {
 		c := good

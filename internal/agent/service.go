@@ -94,7 +94,7 @@ func internal(err error) error {
 
 // GetFullStatus reads the status now.
 func (s *service) GetFullStatus(ctx context.Context, _ *connect.Request[tabletv1.GetFullStatusRequest]) (*connect.Response[tabletv1.GetFullStatusResponse], error) {
-	return connect.NewResponse(&tabletv1.GetFullStatusResponse{Status: s.agent.readStatus(ctx)}), nil
+	return connect.NewResponse(&tabletv1.GetFullStatusResponse{Status: s.agent.told(s.agent.readStatus(ctx))}), nil
 }
 
 // WatchStatus sends the last status and then each new one until the caller goes away.
@@ -105,7 +105,7 @@ func (s *service) WatchStatus(ctx context.Context, _ *connect.Request[tabletv1.W
 		if err != nil {
 			return connect.NewError(connect.CodeCanceled, err)
 		}
-		if err := stream.Send(&tabletv1.WatchStatusResponse{Status: next}); err != nil {
+		if err := stream.Send(&tabletv1.WatchStatusResponse{Status: s.agent.told(next)}); err != nil {
 			return err
 		}
 		seen = next

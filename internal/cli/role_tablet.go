@@ -35,6 +35,7 @@ func (a *App) tabletRoleFlags(cfg *agent.Config, bind *string, port *int) func(*
 		f.StringVar(&cfg.DBName, "db-name", cfg.DBName, "the keyspace's database (default: as the keyspace's record says)")
 		f.DurationVar(&cfg.HeartbeatInterval, "heartbeat-interval", cfg.HeartbeatInterval, "how often a primary writes its heartbeat")
 		f.DurationVar(&cfg.StatusInterval, "status-interval", cfg.StatusInterval, "how often the server's status is read")
+		f.StringVar(&cfg.HideStatusFields, "hide-status-fields", cfg.HideStatusFields, "for tests: fields of the status, by number, that are not reported, as by an older release: 11,12.4")
 		f.Uint64Var(&cfg.MinFreeBytes, "min-free-bytes", cfg.MinFreeBytes, "free space below which the agent calls itself unhealthy")
 	}
 }

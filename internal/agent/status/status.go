@@ -37,6 +37,7 @@ type Reader struct {
 	// MariaDB counts received heartbeats and does not say when the last one came.
 	heartbeats uint64
 	lastBeat   time.Time
+	heard      hearing
 }
 
 // NewReader makes a reader for the server behind db, whose data lie below dir. app is the user of applications.
@@ -103,10 +104,12 @@ func (r *Reader) disk(g *reading) {
 	if err := unix.Statfs(r.dir, &fs); err != nil {
 		g.unknown("server.disk_free_bytes", err)
 		g.unknown("server.disk_total_bytes", err)
+		g.unknown("server.disk_read_only", err)
 		return
 	}
 	g.out.Server.DiskFreeBytes = proto.Uint64(fs.Bavail * uint64(fs.Bsize))
 	g.out.Server.DiskTotalBytes = proto.Uint64(fs.Blocks * uint64(fs.Bsize))
+	g.out.Server.DiskReadOnly = proto.Bool(fs.Flags&unix.ST_RDONLY != 0)
 }
 
 func (r *Reader) server(ctx context.Context, g *reading) (flavor.State, error) {
@@ -161,6 +164,7 @@ func (r *Reader) replication(ctx context.Context, g *reading, st flavor.State) {
 		g.out.Unknowns["lag.seconds_behind"] = "the server does not say: its replication does not run"
 	}
 	r.heartbeatsReceived(ctx, g, rs)
+	p.SilentFor = r.heard.silentFor(p, time.Now())
 }
 
 // heartbeatsReceived tells when the receiver last heard from its source: MySQL says so, for MariaDB the counter is watched.
@@ -243,6 +247,7 @@ func (r *Reader) semiSync(ctx context.Context, g *reading) {
 	g.out.SemiSync = &tabletv1.SemiSyncStatus{
 		Available: proto.Bool(true), SourceEnabled: ss.SourceEnabled, ReplicaEnabled: ss.ReplicaEnabled, ReplicaActive: ss.ReplicaActive,
 		Clients: ss.Clients, WaitPoint: ss.WaitPoint, TimeoutMs: ss.TimeoutMS, NoTx: ss.NoTx,
+		WaitNoReplica: ss.WaitNoReplica, AckCount: ss.AckCount, YesTx: ss.YesTx,
 	}
 	var n uint64
 	if _, err := fmt.Sscan(values["Threads_connected"], &n); err == nil {

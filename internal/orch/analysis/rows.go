@@ -93,7 +93,7 @@ func repairs() []Code {
 }
 
 // table is all that can be found, what comes first first. It is never changed.
-var table = slices.Concat(lostPrimary(), rivals(), hinderedPrimary(), wrongPrimary(), replicas(), everybody())
+var table = slices.Concat(lostPrimary(), rivals(), hinderedPrimary(), wrongPrimary(), replicas(), servers(), everybody())
 
 // lostPrimary are the rows about a primary that is gone, or may be.
 func lostPrimary() []row {

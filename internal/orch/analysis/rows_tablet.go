@@ -15,7 +15,7 @@ const (
 	goodSays  = "the primary answers and reigns in the shard's term"
 )
 
-// replicas are the rows about servers that should follow the primary.
+// replicas are the rows about the replication of servers that should follow the primary.
 func replicas() []row {
 	clean := func(s *scene, t *evidence.Tablet) fact.Truth { return s.clean(t) }
 	good := func(s *scene, _ *evidence.Tablet) fact.Truth { return s.good() }
@@ -100,6 +100,13 @@ func replicas() []row {
 			},
 			none: "the network between the two is cut, perhaps in one direction only; it goes on by itself when that is mended",
 		},
+	}
+}
+
+// servers are the rows about the servers of replicas and their part in semi-sync.
+func servers() []row {
+	good := func(s *scene, _ *evidence.Tablet) fact.Truth { return s.good() }
+	return []row{
 		{
 			code: ReplicaSemiSyncOff, scope: OfTablet, says: "it should acknowledge commits and does not",
 			when: func(s *scene, t *evidence.Tablet) fact.Truth {
