@@ -58,6 +58,8 @@ type Agent struct {
 	db  *dba.DB
 	// op admits one operation on the server at a time.
 	op chan struct{}
+	// died tells that the server's process has just ended.
+	died chan struct{}
 	// wake asks for a look at server and topology now.
 	wake chan struct{}
 
@@ -138,6 +140,7 @@ func RunWith(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) err
 	group.Go(func() error { a.redo.Run(ctx); return nil })
 	if a.srv != nil {
 		group.Go(func() error { a.watchDisk(ctx, a.cfg.Dir); return nil })
+		group.Go(func() error { a.watchServer(ctx); return nil })
 	}
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -161,7 +164,7 @@ func newAgent(ctx context.Context, cfg Config, log *slog.Logger, parts Parts) (*
 	}
 	a := &Agent{
 		cfg: cfg, creds: creds, log: log.With("tablet", cfg.Alias), parts: parts, state: st, started: time.Now(),
-		op: make(chan struct{}, 1), wake: make(chan struct{}, 1), hub: status.NewHub(), vitals: newVitals(), hidden: hidden,
+		op: make(chan struct{}, 1), wake: make(chan struct{}, 1), died: make(chan struct{}, 1), hub: status.NewHub(), vitals: newVitals(), hidden: hidden,
 	}
 	// Where an adopted server keeps its data is not known, so its disk is not either.
 	network, addr, dir := "unix", cfg.Adopt, ""

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/pelorusdb/pelorus/internal/api/presence"
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	"github.com/pelorusdb/pelorus/internal/mysql/gtid"
 	"github.com/pelorusdb/pelorus/test/servers"
@@ -40,6 +42,12 @@ func TestShard(t *testing.T) {
 			if ss := st.GetSemiSync(); !ss.GetSourceEnabled() || ss.GetWaitPoint() != "AFTER_SYNC" || ss.GetTimeoutMs() < 1<<31 {
 				t.Errorf("semi-sync is not lossless: %v", ss)
 			}
+			for _, m := range s.tablets {
+				var left []string
+				if !m.soon(func(st *tabletv1.FullStatus) bool { left = unexplained(st); return len(left) == 0 }) {
+					t.Errorf("%s does not report %v, and does not say why", m.cfg.Alias, left)
+				}
+			}
 			t.Logf("shard ready after %v", time.Since(begin))
 			s.mustExec(a, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)")
 
@@ -56,6 +64,29 @@ func TestShard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unexplained lists the fields that a status lacks without saying why. Leases and peers are reported by those who hold and ask them.
+func unexplained(st *tabletv1.FullStatus) []string {
+	return slices.DeleteFunc(presence.Absent(st), func(field string) bool {
+		for part := field; ; {
+			if _, ok := st.GetUnknowns()[part]; ok {
+				return true
+			}
+			cut := strings.LastIndexByte(part, '.')
+			if cut < 0 {
+				break
+			}
+			part = part[:cut]
+		}
+		return slices.Contains([]string{
+			"lease", "peers",
+			"host.paused_for", "host.paused_until", // it never stood still
+			"server.commit_blocked_for", // it does not reign
+			"redo.oldest_at",            // there is none
+		}, field) || strings.HasPrefix(field, "replication.") && !st.GetReplication().GetConfigured() ||
+			strings.HasPrefix(field, "lag") && !st.GetReplication().GetConfigured()
+	})
 }
 
 // TestFailover kills a primary that has a commit nobody acknowledged, and promotes a replica. The commit must not have been
@@ -223,8 +254,26 @@ func planned(s *shard, from, to, third *member) {
 // crash kills the primary's server: its agent starts it again and it reigns on.
 func crash(s *shard, m, replica *member) {
 	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	stream, err := m.client.WatchStatus(ctx, connect.NewRequest(&tabletv1.WatchStatusRequest{}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer stream.Close()
+	if !stream.Receive() {
+		s.t.Fatalf("no status: %v", stream.Err())
+	}
 	if err := m.server().Kill(); err != nil {
 		s.t.Fatal(err)
+	}
+	// Its agent starts it again at once, and tells of its death all the same.
+	for told := false; !told; {
+		if !stream.Receive() {
+			s.t.Fatalf("the death of the server is not told: %v", stream.Err())
+		}
+		sv := stream.Msg().GetStatus().GetServer()
+		told = sv.Running != nil && !sv.GetRunning() && sv.Responding != nil && !sv.GetResponding()
 	}
 	m.wait("the server to be back and open", writable)
 	replica.wait("replication to be back", replicating(m, true))

@@ -158,18 +158,31 @@ func (m *member) status() *tabletv1.FullStatus {
 // wait watches a tablet's status until it satisfies cond.
 func (m *member) wait(what string, cond func(*tabletv1.FullStatus) bool) *tabletv1.FullStatus {
 	m.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	var last *tabletv1.FullStatus
+	last, ok := m.watch(cond, 60*time.Second)
+	if !ok {
+		m.t.Fatalf("%s: waited for: %s\nlast status: %v", m.cfg.Alias, what, last)
+	}
+	return last
+}
+
+// soon says whether the status satisfies cond within ten seconds.
+func (m *member) soon(cond func(*tabletv1.FullStatus) bool) bool {
+	_, ok := m.watch(cond, 10*time.Second)
+	return ok
+}
+
+// watch returns the first status that satisfies cond, or the last one and false.
+func (m *member) watch(cond func(*tabletv1.FullStatus) bool, limit time.Duration) (last *tabletv1.FullStatus, ok bool) {
+	deadline := time.Now().Add(limit)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
 		if last = m.status(); last != nil && cond(last) {
-			return last
+			return last, true
 		}
 		<-tick.C
 	}
-	m.t.Fatalf("%s: waited for: %s\nlast status: %v", m.cfg.Alias, what, last)
-	return nil
+	return last, false
 }
 
 func writable(s *tabletv1.FullStatus) bool {

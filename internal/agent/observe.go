@@ -15,6 +15,9 @@ import (
 	"github.com/pelorusdb/pelorus/internal/version"
 )
 
+// lookForServer is how often a server that is not there is looked for, so that its death can be waited for.
+const lookForServer = 250 * time.Millisecond
+
 // capabilities are what this release of the agent can do, for peers of other releases.
 func capabilities() []string {
 	return []string{"full_status_1", "promote_1", "demote_1", "set_source_1", "receiver_hold_1", "wait_position_1", "execute_sql_1", "get_schema_1"}
@@ -33,11 +36,16 @@ func (a *Agent) observe(ctx context.Context) {
 		begin := time.Now()
 		done := make(chan *tabletv1.FullStatus, 1)
 		go func() { done <- a.readStatus(ctx) }()
-		for waiting := true; waiting; {
+		for waiting, died := true, false; waiting; {
 			select {
 			case s := <-done:
-				publish(s)
+				if !died { // what was read before the server died is no longer so
+					publish(s)
+				}
 				waiting = false
+			case <-a.died:
+				died = true
+				publish(a.agentStatus())
 			case <-ticker.C:
 				s := a.agentStatus()
 				s.Unknowns["server"] = fmt.Sprintf("the server has not answered for %v", time.Since(begin).Round(time.Millisecond))
@@ -46,8 +54,26 @@ func (a *Agent) observe(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-a.died:
+			publish(a.agentStatus())
 		case <-ticker.C:
 		}
+	}
+}
+
+// watchServer tells of the death of the server at the moment at which it happens, until ctx ends: a primary's is everybody's business.
+func (a *Agent) watchServer(ctx context.Context) {
+	for ctx.Err() == nil {
+		p, err := a.srv.Find()
+		if err != nil || p.Wait(ctx) != nil {
+			pause(ctx, lookForServer)
+			continue
+		}
+		select {
+		case a.died <- struct{}{}:
+		default:
+		}
+		a.look()
 	}
 }
 

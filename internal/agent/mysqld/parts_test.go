@@ -2,6 +2,8 @@ package mysqld
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -135,6 +137,38 @@ func TestOthersAreNotProven(t *testing.T) {
 	}
 	if err := s.removeStaleLock(); err != nil {
 		t.Errorf("no lock: %v", err)
+	}
+}
+
+// TestWait: the end of a process is noticed, also while nobody reaps it, and waiting ends with the context.
+func TestWait(t *testing.T) {
+	cmd := exec.Command("/bin/sleep", "600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	start, _, err := procStat(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Process{Pid: cmd.Process.Pid, start: start}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a process that lives: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait(t.Context()) }()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("a process that was killed: %v", err)
+	}
+	_ = cmd.Wait()
+	for name, p := range map[string]Process{"reaped": p, "another one with its number": {Pid: os.Getpid(), start: 1}} {
+		if err := p.Wait(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package mysqld
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is a process that was proven to be this server. The start time tells it from a later one with the same number.
@@ -22,6 +26,35 @@ func (p Process) Alive() bool {
 	start, state, err := procStat(p.Pid)
 	return err == nil && start == p.start && state != 'Z' && state != 'X'
 }
+
+// Wait returns nil when the process has ended, at once if it has already, or ctx's error.
+func (p Process) Wait(ctx context.Context) error {
+	fd, err := unix.PidfdOpen(p.Pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("watch process %d: %w", p.Pid, err)
+	}
+	defer unix.Close(fd)
+	// The number may have become another process' before it was opened.
+	for ctx.Err() == nil && p.Alive() {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(waitSlice.Milliseconds()))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("watch process %d: %w", p.Pid, err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	if !p.Alive() {
+		return nil
+	}
+	return ctx.Err()
+}
+
+// waitSlice is how long an end of the context may go unnoticed.
+const waitSlice = 200 * time.Millisecond
 
 // Find looks for the running process of this server: by its pid file, and if that says nothing, among all processes. It
 // fails with ErrNotRunning if there is none.

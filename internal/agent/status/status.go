@@ -163,6 +163,9 @@ func (r *Reader) replication(ctx context.Context, g *reading, st flavor.State) {
 	if rs.SecondsBehind == nil {
 		g.out.Unknowns["lag.seconds_behind"] = "the server does not say: its replication does not run"
 	}
+	if g.fl.IsMariaDB() {
+		g.out.Unknowns["replication.source_uuid"] = "MariaDB has no such thing"
+	}
 	r.heartbeatsReceived(ctx, g, rs)
 	p.SilentFor = r.heard.silentFor(p, time.Now())
 }
@@ -248,6 +251,9 @@ func (r *Reader) semiSync(ctx context.Context, g *reading) {
 		Available: proto.Bool(true), SourceEnabled: ss.SourceEnabled, ReplicaEnabled: ss.ReplicaEnabled, ReplicaActive: ss.ReplicaActive,
 		Clients: ss.Clients, WaitPoint: ss.WaitPoint, TimeoutMs: ss.TimeoutMS, NoTx: ss.NoTx,
 		WaitNoReplica: ss.WaitNoReplica, AckCount: ss.AckCount, YesTx: ss.YesTx,
+	}
+	if ss.AckCount == nil {
+		g.out.Unknowns["semi_sync.ack_count"] = "the server has no such setting: it waits for one"
 	}
 	var n uint64
 	if _, err := fmt.Sscan(values["Threads_connected"], &n); err == nil {

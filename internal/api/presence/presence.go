@@ -105,6 +105,25 @@ func hide(m protoreflect.Message, p Path) {
 	}
 }
 
+// Absent lists the fields that m does not have, by name, such as server.pid; of an absent message only the message itself. They come in the
+// order in which they are declared.
+func Absent(m proto.Message) []string { return absent(m.ProtoReflect(), "") }
+
+func absent(m protoreflect.Message, prefix string) []string {
+	var out []string
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		switch f := fields.Get(i); {
+		case f.IsList() || f.IsMap():
+		case !m.Has(f):
+			out = append(out, prefix+string(f.Name()))
+		case inner(f):
+			out = append(out, absent(m.Get(f).Message(), prefix+string(f.Name())+".")...)
+		}
+	}
+	return out
+}
+
 // Problems lists the fields in m, and in all messages in it, whose absence could be taken for a value. A list is only good as
 // the one field of a message of its own. Fields in except, by full name, are passed over.
 func Problems(m proto.Message, except ...protoreflect.FullName) []string {

@@ -85,6 +85,19 @@ func TestParsePathsRefuses(t *testing.T) {
 	}
 }
 
+func TestAbsent(t *testing.T) {
+	s := full()
+	s.Term, s.Server.Pid = proto.Uint64(0), nil
+	got := presence.Absent(s)
+	for name, want := range map[string]bool{
+		"alias": false, "term": false, "keyspace": true, "server": false, "server.running": false, "server.pid": true, "replication": true, "replication.receiver": false,
+	} {
+		if slices.Contains(got, name) != want {
+			t.Errorf("%s: absent is %v in %v", name, !want, got)
+		}
+	}
+}
+
 func TestPathsAreInOrder(t *testing.T) {
 	var got []string
 	for _, p := range presence.Paths(&tabletv1.Peers{}) {

@@ -241,30 +241,39 @@ type About struct {
 	Cure  Recovery
 	// Why is what a recovery depends on, or why there is none.
 	Why string
-	// Needs lists the facts that are looked at, those of other tablets with a leading "peer ".
+	// After is how long it must have been so before it is repaired.
+	After time.Duration
+	// Needs lists the facts that are looked at: those of the shard and of the tablet itself by their names, others as primary's or replica's.
 	Needs []string
 }
 
-// Table describes all rows in order of their priority.
+// Table describes all rows in order of their priority. Which facts a row looks at is found by letting it look at a shard of which
+// nothing is known but who its tablets are.
 func Table() []About {
-	blank := &evidence.World{Release: "0.0.0", Tablets: []*evidence.Tablet{{Alias: "self"}, {Alias: "peer"}}}
 	var out []About
 	for _, r := range table {
+		self, other, primary := "self", "primary", "primary"
+		if r.scope == OfShard {
+			other, primary = "replica", "self"
+		}
+		blank := &evidence.World{
+			Release: "0.0.0", Tablets: []*evidence.Tablet{{Alias: self}, {Alias: other}},
+			Listed: fact.Known(true, time.Time{}, ""), Primary: fact.Known(primary, time.Time{}, ""),
+		}
 		s := newScene(blank)
 		s.trace = new(trace)
-		self := blank.Tablets[0]
-		r.when(s, self)
-		a := About{Code: r.code, Scope: r.scope, Says: r.says, Cure: r.cure, Why: r.none}
+		r.when(s, blank.Tablets[0])
+		a := About{Code: r.code, Scope: r.scope, Says: r.says, Cure: r.cure, After: r.after, Why: r.none}
 		if r.given != nil {
-			r.given(s, self)
+			r.given(s, blank.Tablets[0])
 			a.Why = "only if " + r.givenSays
 		}
 		for _, u := range s.trace.used {
 			name := u.Name
-			if u.Subject == "peer" {
-				name = "peer " + name
+			if u.Subject != self && u.Subject != shard {
+				name = u.Subject + "'s " + name
 			}
-			if !slices.Contains(a.Needs, name) {
+			if !slices.Contains(a.Needs, name) && !strings.HasSuffix(name, " of "+other) {
 				a.Needs = append(a.Needs, name)
 			}
 		}
