@@ -20,7 +20,7 @@ const lookForServer = 250 * time.Millisecond
 
 // capabilities are what this release of the agent can do, for peers of other releases.
 func capabilities() []string {
-	return []string{"full_status_1", "promote_1", "demote_1", "set_source_1", "receiver_hold_1", "wait_position_1", "execute_sql_1", "get_schema_1"}
+	return []string{"full_status_1", "full_status_2", "promote_1", "demote_1", "set_source_1", "receiver_hold_1", "wait_position_1", "execute_sql_1", "get_schema_1"}
 }
 
 // observe reads the status again and again and publishes it, until ctx ends. While a server takes its time to answer, what

@@ -51,6 +51,7 @@ const (
 	ReplicaLagging          Code = "replica_lagging"
 	ReplicaServerDown       Code = "replica_server_down"
 	TabletAgentGone         Code = "tablet_agent_gone"
+	ObserversDisagree       Code = "observers_disagree"
 	DiskLow                 Code = "disk_low"
 	UnsupportedVersion      Code = "unsupported_version"
 	VersionCannotFollow     Code = "version_cannot_follow"
@@ -151,8 +152,10 @@ func lostPrimary() []row {
 			given: func(s *scene, _ *evidence.Tablet) fact.Truth { return s.some(s.roomy) }, givenSays: "a replica has a disk that works",
 		},
 		{
-			code: PrimaryUnreachable, says: "this node cannot reach the primary, and replicas get its transactions",
-			when: func(s *scene, p *evidence.Tablet) fact.Truth { return fact.And(gone(s, p), s.some(s.sees)) },
+			code: PrimaryUnreachable, says: "this node cannot reach the primary, and replicas get its transactions, or others hear its agent",
+			when: func(s *scene, p *evidence.Tablet) fact.Truth {
+				return fact.And(gone(s, p), fact.Or(s.some(s.sees), s.agentSeen(p, evidence.Answers)))
+			},
 			none: "the primary is well for those who need it: look at this node's network",
 		},
 		{

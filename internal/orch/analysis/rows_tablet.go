@@ -153,6 +153,13 @@ func everybody() []row {
 			none: "start its agent again; that does not disturb its server",
 		},
 		{
+			code: ObserversDisagree, scope: OfTablet, says: "some hear its agent and some do not",
+			when: func(s *scene, t *evidence.Tablet) fact.Truth {
+				return fact.And(s.agentSeen(t, evidence.Answers), s.agentSeen(t, evidence.Refused, evidence.Silent))
+			},
+			none: "the network is cut between it and some of them, perhaps in one direction only; nobody is taken for dead by that",
+		},
+		{
 			code: DiskLow, scope: OfTablet, says: "its disk is nearly full",
 			when: func(s *scene, t *evidence.Tablet) fact.Truth {
 				return fact.Both(see(s, t.Alias, "server.disk_free_bytes", t.Status.Server.DiskFreeBytes), see(s, t.Alias, "server.disk_total_bytes", t.Status.Server.DiskTotalBytes),

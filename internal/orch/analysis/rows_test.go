@@ -328,6 +328,13 @@ func otherExamples() []example {
 			yes: func(s world) { s.KillAgent(et.Near) }, no: healthy, unclear: func(s world) { s.Reports[et.Near] = evidence.Observation{} },
 		},
 		{
+			code: analysis.ObserversDisagree, tablet: et.Primary,
+			yes: func(s world) {
+				s.Others[et.Primary] = []evidence.View{{Observer: "c2", Agent: fact.Known(evidence.Contact{Standing: evidence.Silent, Since: s.Now}, s.Now, "c2")}}
+			},
+			no: healthy, unclear: func(s world) { s.Status(et.Near).Peers = nil },
+		},
+		{
 			code: analysis.DiskLow, tablet: et.Near,
 			yes: func(s world) { s.Status(et.Near).Server.DiskFreeBytes = proto.Uint64(5 << 30) }, no: healthy,
 			unclear: func(s world) { s.Status(et.Near).Server.DiskTotalBytes = nil },

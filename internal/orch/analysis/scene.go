@@ -119,6 +119,15 @@ func (s *scene) serverSeen(t *evidence.Tablet, standing evidence.Standing) fact.
 	return fact.Or(out...)
 }
 
+// agentSeen is serverSeen of a tablet's agent, for several standings.
+func (s *scene) agentSeen(t *evidence.Tablet, standings ...evidence.Standing) fact.Truth {
+	out := []fact.Truth{s.agent(t, standings...)}
+	for _, v := range t.Others {
+		out = append(out, fact.Is(see(s, t.Alias, "agent contact of "+v.Observer, v.Agent), func(c evidence.Contact) bool { return slices.Contains(standings, c.Standing) }))
+	}
+	return fact.Or(out...)
+}
+
 // vote is what a replica says of the primary, and whether its word counts.
 type vote struct{ counts, says fact.Truth }
 

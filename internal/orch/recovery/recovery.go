@@ -104,9 +104,9 @@ func (t Tablet) reluctance() int {
 
 // version is the version of the tablet's server: as reported, or as registered if agent or server did not answer. Nil is unknown.
 func (t Tablet) version() *flavor.Flavor {
-	text, name := t.Record.GetServerVersion(), t.Record.GetFlavor()
-	if t.Status != nil && t.Responding() != fact.False {
-		text, name = t.Status.GetServer().GetVersion(), t.Status.GetServer().GetFlavor()
+	text, name := t.Status.GetServer().GetVersion(), t.Status.GetServer().GetFlavor()
+	if text == "" && (t.Status == nil || t.Responding() == fact.False) {
+		text, name = t.Record.GetServerVersion(), t.Record.GetFlavor()
 	}
 	if name == "mariadb" && !strings.Contains(strings.ToLower(text), "mariadb") {
 		text += "-MariaDB"

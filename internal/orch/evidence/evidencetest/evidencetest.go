@@ -125,10 +125,14 @@ func (s *Shard) status(alias string, id uint32, typ topov1.TabletType) *tabletv1
 			LastHeartbeatAt: timestamppb.New(s.Now), HeartbeatPeriod: durationpb.New(500 * time.Millisecond), SilentFor: durationpb.New(100 * time.Millisecond), Held: proto.Bool(false),
 		}
 		st.Lag = &tabletv1.LagStatus{SecondsBehind: proto.Uint64(0), HeartbeatLag: durationpb.New(100 * time.Millisecond)}
-		st.Peers.List = []*tabletv1.Peer{{
-			Alias: proto.String(Primary), Agent: tabletv1.Contact_CONTACT_ANSWERS.Enum(), Server: tabletv1.Contact_CONTACT_ANSWERS.Enum(),
-			AgentSince: durationpb.New(time.Minute), ServerSince: durationpb.New(time.Minute), Term: proto.Uint64(Term),
-		}}
+	}
+	for _, other := range Aliases() {
+		if other != alias {
+			st.Peers.List = append(st.Peers.List, &tabletv1.Peer{
+				Alias: &other, Agent: tabletv1.Contact_CONTACT_ANSWERS.Enum(), Server: tabletv1.Contact_CONTACT_ANSWERS.Enum(),
+				AgentSince: durationpb.New(time.Minute), ServerSince: durationpb.New(time.Minute), Term: proto.Uint64(Term),
+			})
+		}
 	}
 	return st
 }

@@ -39,11 +39,29 @@ func (s *Shard) Lose(how Losses, aliases ...string) {
 		case LostSilent:
 			r.Receiver = proto.String("Connecting")
 		}
-		for _, p := range s.Status(alias).GetPeers().GetList() {
+		if p := s.peer(alias, Primary); p != nil && how == LostRefused {
+			p.Server = tabletv1.Contact_CONTACT_REFUSED.Enum()
+		} else if p != nil {
 			p.Server = tabletv1.Contact_CONTACT_SILENT.Enum()
-			if how == LostRefused {
-				p.Server = tabletv1.Contact_CONTACT_REFUSED.Enum()
-			}
+		}
+	}
+}
+
+// peer is what the agent of observer reports of another tablet; nil if nothing.
+func (s *Shard) peer(observer, alias string) *tabletv1.Peer {
+	for _, p := range s.Status(observer).GetPeers().GetList() {
+		if p.GetAlias() == alias {
+			return p
+		}
+	}
+	return nil
+}
+
+// unheard makes a tablet's agent one that the other agents do not reach.
+func (s *Shard) unheard(alias string, contact tabletv1.Contact) {
+	for _, observer := range Aliases() {
+		if p := s.peer(observer, alias); p != nil {
+			p.Agent = &contact
 		}
 	}
 }
@@ -54,7 +72,7 @@ func (s *Shard) Regain(aliases ...string) {
 		r := s.Status(alias).Replication
 		r.Receiver, r.LastIoErrno, r.LastIoError = proto.String("Yes"), proto.Uint32(0), proto.String("")
 		r.SilentFor, r.LastHeartbeatAt = durationpb.New(0), timestamppb.New(s.Now)
-		for _, p := range s.Status(alias).GetPeers().GetList() {
+		if p := s.peer(alias, Primary); p != nil {
 			p.Server = tabletv1.Contact_CONTACT_ANSWERS.Enum()
 		}
 	}
@@ -87,6 +105,7 @@ func (s *Shard) KillAgent(alias string) {
 	o := s.Reports[alias]
 	o.Unreachable, o.Refused, o.Since, o.TriedAt = "connection refused", true, s.Now, s.Now
 	s.Reports[alias] = o
+	s.unheard(alias, tabletv1.Contact_CONTACT_REFUSED)
 }
 
 // Silence makes agent and server of a tablet unreachable for this observer, without a word.
@@ -106,6 +125,7 @@ func (s *Shard) KillProcesses(alias string) {
 // KillHost makes a tablet's host vanish; the lease goes on until ExpireLease.
 func (s *Shard) KillHost(alias string) {
 	s.Silence(alias)
+	s.unheard(alias, tabletv1.Contact_CONTACT_SILENT)
 	if alias == Primary {
 		s.Lose(LostSilent, Followers()...)
 	}
