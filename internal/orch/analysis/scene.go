@@ -19,6 +19,8 @@ type scene struct {
 	primary *evidence.Tablet
 	// errants keeps what was computed, since several rows ask for it.
 	errants map[string]fact.Fact[string]
+	// across and waits keep the answers of someAcross and semiSync, which many rows ask for.
+	across, waits *fact.Truth
 	// trace notes which facts are looked at; nil to not note them.
 	trace *trace
 }
@@ -221,11 +223,30 @@ func (s *scene) leaseIsPrimarys() fact.Truth {
 // acker says whether a tablet's acknowledgement counts for commits on the primary: the rule of package durability over facts.
 func (s *scene) acker(t *evidence.Tablet) fact.Truth {
 	cross := fact.EqualTo(see(s, shard, "durability", s.w.Policy), topov1.Durability_DURABILITY_CROSS_CELL)
-	across := []fact.Truth{fact.Holds(see(s, shard, "tablets", s.w.Listed)).Not()}
-	for _, other := range s.w.Tablets {
-		across = append(across, fact.And(s.mayAck(other), s.across(other)))
+	return fact.And(s.mayAck(t), fact.Or(cross.Not(), s.elsewhere(t), s.someAcross().Not()))
+}
+
+// someAcross says whether any replica that acknowledges is in another cell than the primary.
+func (s *scene) someAcross() fact.Truth {
+	return s.once(&s.across, func() fact.Truth {
+		across := []fact.Truth{fact.Holds(see(s, shard, "tablets", s.w.Listed)).Not()}
+		for _, t := range s.w.Tablets {
+			across = append(across, fact.And(s.mayAck(t), s.elsewhere(t)))
+		}
+		return fact.Or(across...)
+	})
+}
+
+// once computes an answer that is the same for all rows, anew while facts are noted.
+func (s *scene) once(kept **fact.Truth, compute func() fact.Truth) fact.Truth {
+	if s.trace != nil {
+		return compute()
 	}
-	return fact.And(s.mayAck(t), fact.Or(cross.Not(), s.across(t), fact.Or(across...).Not()))
+	if *kept == nil {
+		v := compute()
+		*kept = &v
+	}
+	return **kept
 }
 
 // mayAck says whether a tablet is a replica of a type that acknowledges.
@@ -233,13 +254,15 @@ func (s *scene) mayAck(t *evidence.Tablet) fact.Truth {
 	return fact.And(s.isPrimary(t).Not(), s.typeIn(t, topov1.TabletType_TABLET_TYPE_PRIMARY, topov1.TabletType_TABLET_TYPE_REPLICA))
 }
 
-// across says whether a tablet is in another cell than the primary.
-func (s *scene) across(t *evidence.Tablet) fact.Truth {
+// elsewhere says whether a tablet is in another cell than the primary.
+func (s *scene) elsewhere(t *evidence.Tablet) fact.Truth {
 	return fact.Equal(see(s, t.Alias, "cell", t.Cell), see(s, s.primary.Alias, "cell", s.primary.Cell)).Not()
 }
 
 // semiSync says whether commits have to wait for an acknowledgement.
-func (s *scene) semiSync() fact.Truth {
+func (s *scene) semiSync() fact.Truth { return s.once(&s.waits, s.mustWait) }
+
+func (s *scene) mustWait() fact.Truth {
 	policy := see(s, shard, "durability", s.w.Policy)
 	byNumber := fact.EqualTo(policy, topov1.Durability_DURABILITY_UNSPECIFIED)
 	one, two := fact.Unknown, fact.Unknown

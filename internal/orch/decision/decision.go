@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// Calm and Alert are how often to step when nothing new comes in: while nothing is wrong, and while something may be.
+	// Calm and Alert are how often to step when nothing new comes in: while nothing is wrong, and while something is.
 	Calm, Alert = 500 * time.Millisecond, 100 * time.Millisecond
 	// maxGap is how far apart two steps may be before the node counts as having stood still itself: what it has heard last
 	// may then be old, whatever it says.
@@ -177,7 +177,8 @@ func (n *State) probe(s State, w *evidence.World) []string {
 // next is when something changes by time alone.
 func (n *State) next(ds []Decided) time.Time {
 	pause := Calm
-	if len(ds) > 0 {
+	// What nobody can tell, such as what older agents never report, does not change by looking more often.
+	if slices.ContainsFunc(ds, func(d Decided) bool { return d.Verdict != analysis.Unclear }) {
 		pause = Alert
 	}
 	next := n.last.Add(pause)

@@ -307,6 +307,11 @@ func TestNext(t *testing.T) {
 	if got := n.last.Next.Sub(n.shard.Now); got != decision.Calm {
 		t.Errorf("calm: %s", got)
 	}
+	n.shard.Status(et.Near).Host = nil
+	n.step()
+	if got := n.last.Next.Sub(n.shard.Now); got != decision.Calm || len(n.last.Findings) == 0 {
+		t.Errorf("an older agent: %s, %v", got, n.last.Findings)
+	}
 	n.shard.KillAgent(et.Near)
 	n.step()
 	if got := n.last.Next.Sub(n.shard.Now); got != decision.Alert {
@@ -370,4 +375,13 @@ func TestHidingNeverBegins(t *testing.T) {
 func attempt(s *et.Shard, f func(*et.Shard)) {
 	defer func() { _ = recover() }()
 	f(s)
+}
+
+// BenchmarkStep is what a healthy shard costs a control node twice a second.
+func BenchmarkStep(b *testing.B) {
+	n := newNode("mysql")
+	b.ReportAllocs()
+	for b.Loop() {
+		n.step()
+	}
 }
