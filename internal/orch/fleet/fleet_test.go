@@ -79,3 +79,39 @@ func TestFleetSeesAndForgets(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// TestRefused: a host that answers that nobody listens is told from one that says nothing: the first is evidence of a death.
+func TestRefused(t *testing.T) {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store := mem.New()
+	defer store.Close()
+	tp := topo.New(store).WithLogger(log)
+	if err := tp.CreateKeyspace(t.Context(), &topov1.Keyspace{Name: proto.String("shop")}); err != nil {
+		t.Fatal(err)
+	}
+	w := orchtest.New(t, tp, "shop", "0", "zone1-101")
+	dialer := fleet.NewDialer()
+	defer dialer.Close()
+	f := fleet.New(tp, dialer, log)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	rec, _, err := tp.TabletByAlias(t.Context(), "zone1-101")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a report", func() bool { return f.Observe(rec).Status != nil })
+	w.Do("zone1-101", (*orchtest.Server).Mute)
+	eventually(t, "that it says nothing", func() bool { return f.Observe(rec).Unreachable != "" })
+	since := f.Observe(rec).Since
+	if o := f.Observe(rec); o.Refused || o.TriedAt.IsZero() || since.IsZero() {
+		t.Errorf("an agent that ends its streams is no dead one: %+v", o)
+	}
+	w.Do("zone1-101", (*orchtest.Server).Close)
+	eventually(t, "that nobody listens", func() bool { return f.Observe(rec).Refused })
+	if o := f.Observe(rec); !o.Since.Equal(since) || !o.TriedAt.After(since) {
+		t.Errorf("it was lost at %s: %+v", since, o)
+	}
+}

@@ -134,6 +134,9 @@ func (s *Server) Kill() { s.alive = false }
 // Mute makes the agent silent.
 func (s *Server) Mute() { s.mute = true }
 
+// Close ends the agent for good: nobody listens at its address any more.
+func (s *Server) Close() { _ = s.http.Listener.Close(); s.http.CloseClientConnections() }
+
 // Unmute lets the agent speak again.
 func (s *Server) Unmute() { s.mute = false }
 
