@@ -193,7 +193,8 @@ func rivals() []row {
 		{
 			code: ReplicaWritable, scope: OfTablet, says: "it is not the primary and takes writes",
 			when: func(s *scene, t *evidence.Tablet) fact.Truth {
-				return fact.And(s.reigning(), s.isPrimary(t).Not(), s.responding(t), s.readOnly(t).Not(), notNewer(s, t))
+				restored := s.typeIn(t, topov1.TabletType_TABLET_TYPE_RESTORE) // who restores it needs it open
+				return fact.And(s.reigning(), s.isPrimary(t).Not(), restored.Not(), s.responding(t), s.readOnly(t).Not(), notNewer(s, t))
 			},
 			cure: FenceTablet, after: time.Second,
 		},

@@ -163,7 +163,11 @@ func primaryExamples() []example {
 		},
 		{
 			code: analysis.ReplicaWritable, tablet: et.Near,
-			yes: func(s world) { s.Status(et.Near).Server.ReadOnly = proto.Bool(false) }, no: healthy,
+			yes: func(s world) { s.Status(et.Near).Server.ReadOnly = proto.Bool(false) },
+			no: func(s world) {
+				s.Status(et.Near).Server.ReadOnly = proto.Bool(false)
+				s.Record(et.Near).Type = topov1.TabletType_TABLET_TYPE_RESTORE.Enum()
+			},
 			unclear: func(s world) { s.Status(et.Near).Server.ReadOnly = nil },
 		},
 		{

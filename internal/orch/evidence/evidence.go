@@ -288,7 +288,7 @@ func (t *Tablet) viewOf(alias string) View {
 	return View{Observer: t.Alias}
 }
 
-// contact puts a peer's standing and its age together; without an age it holds since the report.
+// contact puts a peer's standing, which has the numbers of Standing, and its age together; without an age it holds since the report.
 func contact(standing fact.Fact[tabletv1.Contact], age fact.Fact[time.Duration]) fact.Fact[Contact] {
 	long, _ := age.Get()
 	return fact.Map(standing, func(c tabletv1.Contact) Contact {
