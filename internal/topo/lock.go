@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -128,6 +129,43 @@ func (l *Lock) keepAlive(ctx context.Context, granted time.Time, ttl time.Durati
 			return
 		}
 	}
+}
+
+// HeldLocks returns the owners of all locks that are held at this moment, by the locks' names.
+func (t *Topo) HeldLocks(ctx context.Context) (map[string]string, error) {
+	kvs, _, err := t.List(ctx, locksPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("list locks: %w", err)
+	}
+	held := make(map[string]string, len(kvs))
+	for _, kv := range kvs {
+		held[strings.TrimPrefix(kv.Key, locksPrefix)] = string(kv.Value)
+	}
+	return held, nil
+}
+
+// WatchReleases sends something soon after a lock was given back or ended with its holder, until ctx ends; then the channel closes.
+// Releases that the receiver has no time for are merged.
+func (t *Topo) WatchReleases(ctx context.Context) <-chan struct{} {
+	out := make(chan struct{}, 1)
+	go func() {
+		defer close(out)
+		held := map[string]KV{}
+		for snap := range t.follow(ctx, locksPrefix) {
+			for key, kv := range held {
+				if snap.kvs[key].ModRevision == kv.ModRevision {
+					continue
+				}
+				select {
+				case out <- struct{}{}:
+				default: // the receiver has not looked since the last one
+				}
+				break
+			}
+			held = snap.kvs
+		}
+	}()
+	return out
 }
 
 // Token is the fencing token: it grows with each new holder of the lock.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrInvalid is wrapped by every refusal of a name or record that can never be right.
@@ -18,6 +19,7 @@ const (
 	maxCellName     = 32
 	maxUserName     = 128
 	maxLockName     = 256
+	maxWorkflowName = 64
 	// maxShardBound is the length of a bound of a range in hexadecimal digits: 8 bytes, the length of a hashed keyspace id.
 	maxShardBound = 16
 )
@@ -129,6 +131,16 @@ func ParseAlias(alias string) (cell string, uid uint32, err error) {
 	return alias[:i], uint32(n), nil
 }
 
+// ValidateWorkflowID says whether id is KEYSPACE.NAME: the name has 1 to 64 letters, digits, underscores or hyphens.
+func ValidateWorkflowID(id string) error {
+	keyspace, name, found := strings.Cut(id, ".")
+	ok := func(c byte) bool { return isWordByte(c) || c == '-' }
+	if !found || name == "" || len(name) > maxWorkflowName || !allBytes(name, ok) {
+		return fmt.Errorf("workflow %.80q: write KEYSPACE.NAME with a name of 1 to %d letters, digits, underscores or hyphens: %w", id, maxWorkflowName, ErrInvalid)
+	}
+	return ValidateKeyspaceName(keyspace)
+}
+
 // ParseShardPath takes KEYSPACE/SHARD apart.
 func ParseShardPath(path string) (keyspace, shard string, err error) {
 	keyspace, shard, found := strings.Cut(path, "/")
@@ -172,7 +184,11 @@ const (
 	locksPrefix     = "locks/"
 	reparentsPrefix = "reparents/"
 	routingRulesKey = "routing_rules"
-	recordSuffix    = "/record"
+	// An open workflow's record is moved below finishedPrefix by the transaction that makes it final and drops its claims.
+	openPrefix     = "workflows/open/"
+	finishedPrefix = "workflows/finished/"
+	claimsPrefix   = "workflows/claims/"
+	recordSuffix   = "/record"
 )
 
 func cellKey(name string) string            { return cellsPrefix + name }
@@ -191,6 +207,11 @@ func tabletKey(keyspace, shard, alias string) string {
 func locatorKey(alias string) string { return tabletsPrefix + alias }
 func userKey(name string) string     { return usersPrefix + name }
 func lockKey(name string) string     { return locksPrefix + name }
+func openKey(id string) string       { return openPrefix + id }
+func claimKey(claim string) string   { return claimsPrefix + claim }
+func finishedKey(id string, createdAt time.Time) string {
+	return fmt.Sprintf("%s%s/%020d", finishedPrefix, id, createdAt.UnixNano())
+}
 func reparentKey(keyspace, shard string) string {
 	return reparentsPrefix + keyspace + "/" + shard
 }

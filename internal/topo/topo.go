@@ -48,7 +48,7 @@ func (t *Topo) read(ctx context.Context, what, key string, rec proto.Message) (i
 func encode(key string, rec proto.Message) (Op, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(rec)
 	if err != nil {
-		return Op{}, fmt.Errorf("encode %s: %w", key, err)
+		return Op{}, fmt.Errorf("encode %s: %w (%w)", key, err, ErrInvalid)
 	}
 	if len(b) > maxRecord {
 		return Op{}, fmt.Errorf("the record at %s has %d bytes, the limit is %d: %w", key, len(b), maxRecord, ErrInvalid)

@@ -319,8 +319,9 @@ type flaky struct {
 	mu    sync.Mutex
 	down  bool
 	lists int
-	// cut ends the watches that are open.
-	cut context.CancelFunc
+	// cut ends the watches that are open; watched is closed when there is the first one.
+	cut     context.CancelFunc
+	watched chan struct{}
 }
 
 var errDown = errors.New("store is down")
@@ -341,6 +342,9 @@ func (f *flaky) Watch(ctx context.Context, prefix string, rev int64) (<-chan []t
 	if f.down {
 		return nil, errDown
 	}
+	if f.cut == nil {
+		close(f.watched)
+	}
 	ctx, f.cut = context.WithCancel(ctx)
 	return f.Store.Watch(ctx, prefix, rev)
 }
@@ -357,13 +361,14 @@ func (f *flaky) set(down bool) {
 func TestWatchSurvivesOutage(t *testing.T) {
 	store := mem.New()
 	defer store.Close()
-	f := &flaky{Store: store}
+	f := &flaky{Store: store, watched: make(chan struct{})}
 	tp := topo.New(f).WithLogger(quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	createKeyspace(t, tp, "shop", "-80")
 	views := tp.WatchKeyspace(ctx, "shop")
 	<-views
+	<-f.watched // the view goes out before the watch is asked for
 	f.set(true)
 	// Somebody else, who still reaches the store, changes it.
 	direct := topo.New(store)
