@@ -22,6 +22,7 @@ func areas() []area {
 		{1700, "Topology, terms and control", topoRows()},
 		{1800, "MySQL and MariaDB servers", serverRows()},
 		{1900, "Faults of Pelorus", faultRows()},
+		{2000, "Workflows", workflowRows()},
 	}
 }
 
