@@ -5,6 +5,8 @@ const (
 	WorkflowInvalid  Code = 2001 // what
 	WorkflowRefused  Code = 2002 // id, state, why
 	WorkflowNoReturn Code = 2003 // id, why, way out
+	WorkflowClaimed  Code = 2004 // claim, id
+	WorkflowForeign  Code = 2005 // id, kind
 )
 
 func workflowRows() []Info {
@@ -21,5 +23,13 @@ func workflowRows() []Info {
 			Text: "workflow %s cannot be cancelled any more: %s; the way out: %s", Args: []string{"id", "why", "way out"},
 			Cause: "It has passed its point of no return, or may have, and only goes forward.",
 			Cure:  "Take the way out that the text names."},
+		{Code: WorkflowClaimed, Errno: 1205, State: "HY000", RPC: FailedPrecondition,
+			Text: "%s belongs to workflow %s, which is not over", Args: []string{"what", "id"},
+			Cause: "Two workflows on the same thing would undo each other's work.",
+			Cure:  "Wait for that workflow to end, or cancel it; \"pelorus workflow show\" says what it waits for."},
+		{Code: WorkflowForeign, Errno: 1235, State: "42000", RPC: FailedPrecondition,
+			Text: "this control node does not know the steps of workflow %s of kind %s", Args: []string{"id", "kind"},
+			Cause: "It was begun by a control node of another release.",
+			Cure:  "Let a control node of that release end it; it can be paused and cancelled from any."},
 	}
 }
