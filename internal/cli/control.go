@@ -21,6 +21,7 @@ type controlClient struct {
 	shards    controlv1connect.ShardServiceClient
 	fleet     controlv1connect.FleetServiceClient
 	users     controlv1connect.UserServiceClient
+	workflows controlv1connect.WorkflowServiceClient
 }
 
 func (a *App) control() *controlClient {
@@ -40,7 +41,7 @@ func (a *App) control() *controlClient {
 	return &controlClient{
 		cluster: controlv1connect.NewClusterServiceClient(c, base, opt), keyspaces: controlv1connect.NewKeyspaceServiceClient(c, base, opt),
 		shards: controlv1connect.NewShardServiceClient(c, base, opt), fleet: controlv1connect.NewFleetServiceClient(c, base, opt),
-		users: controlv1connect.NewUserServiceClient(c, base, opt),
+		users: controlv1connect.NewUserServiceClient(c, base, opt), workflows: controlv1connect.NewWorkflowServiceClient(c, base, opt),
 	}
 }
 

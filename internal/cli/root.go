@@ -93,7 +93,7 @@ func (a *App) root() *cobra.Command {
 	up.GroupID, down.GroupID = groupLocal, groupLocal
 	root.AddCommand(up, down, a.localCommand())
 	root.AddCommand(a.statusCommand(), a.doctorCommand(), a.keyspaceCommand(), a.shardCommand(), a.tabletCommand(), a.transactionCommand(), a.vschemaCommand(),
-		a.routingRulesCommand(), a.schemaCommand(), a.reparentCommand(), a.userCommand())
+		a.routingRulesCommand(), a.schemaCommand(), a.reparentCommand(), a.workflowCommand(), a.userCommand())
 	root.AddCommand(a.sqlCommand(), a.explainCommand(), a.vindexCommand())
 	root.AddCommand(a.gatewayCommand(), a.controlCommand(), a.topoCommand())
 	root.AddCommand(a.versionCommand())

@@ -20,6 +20,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/orch/reparent"
 	"github.com/pelorusdb/pelorus/internal/topo"
 	"github.com/pelorusdb/pelorus/internal/topo/etcd"
+	"github.com/pelorusdb/pelorus/internal/workflow/run"
 )
 
 // Config is the configuration of the control role. Make one with DefaultConfig.
@@ -108,7 +109,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	reparenter := &reparent.Reparenter{Topo: tp, Agents: dialer, Owner: name, Log: log}
 	wg.Go(func() { reparenter.Run(ctx) })
-	srv := New(Parts{Topo: tp, Fleet: watch, Agents: dialer, Log: log, Token: token, Reparenter: reparenter})
+	workflows, err := run.New(run.Config{Topo: tp, Owner: name, Log: log})
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	wg.Go(func() { workflows.Run(ctx) })
+	srv := New(Parts{Topo: tp, Fleet: watch, Agents: dialer, Log: log, Token: token, Reparenter: reparenter, Workflows: workflows})
 	log.InfoContext(ctx, "control ready", "listen", ln.Addr().String(), "name", name)
 	if err := obs.Serve(ctx, ln, srv.Handler()); err != nil {
 		return fmt.Errorf("control: serve on %s: %w", cfg.Listen, err)

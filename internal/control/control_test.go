@@ -22,6 +22,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/orch/reparent"
 	"github.com/pelorusdb/pelorus/internal/topo"
 	"github.com/pelorusdb/pelorus/internal/topo/mem"
+	"github.com/pelorusdb/pelorus/internal/workflow/run"
 
 	"connectrpc.com/connect"
 	"go.uber.org/goleak"
@@ -40,6 +41,8 @@ type api struct {
 	shards    controlv1connect.ShardServiceClient
 	fleet     controlv1connect.FleetServiceClient
 	users     controlv1connect.UserServiceClient
+	workflows controlv1connect.WorkflowServiceClient
+	runner    *run.Runner
 }
 
 func newAPI(t *testing.T, token string, opts ...connect.ClientOption) *api {
@@ -55,9 +58,16 @@ func newAPI(t *testing.T, token string, opts ...connect.ClientOption) *api {
 	done := make(chan struct{})
 	go func() { defer close(done); watch.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
+	runner, err := run.New(run.Config{Topo: tp, Owner: "test", Kinds: []run.Kind{slow{}}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worked := make(chan struct{})
+	go func() { defer close(worked); runner.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-worked })
 	srv := httptest.NewUnstartedServer(control.New(control.Parts{
 		Topo: tp, Fleet: watch, Agents: dialer, Log: log, Token: token,
-		Reparenter: &reparent.Reparenter{Topo: tp, Agents: dialer, Owner: "test", Log: log},
+		Reparenter: &reparent.Reparenter{Topo: tp, Agents: dialer, Owner: "test", Log: log}, Workflows: runner,
 	}).Handler())
 	srv.Config.Protocols = new(http.Protocols)
 	srv.Config.Protocols.SetHTTP1(true)
@@ -74,6 +84,8 @@ func newAPI(t *testing.T, token string, opts ...connect.ClientOption) *api {
 		shards:    controlv1connect.NewShardServiceClient(client, srv.URL, opts...),
 		fleet:     controlv1connect.NewFleetServiceClient(client, srv.URL, opts...),
 		users:     controlv1connect.NewUserServiceClient(client, srv.URL, opts...),
+		workflows: controlv1connect.NewWorkflowServiceClient(client, srv.URL, opts...),
+		runner:    runner,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/pelorusdb/pelorus/internal/orch/reparent"
 	"github.com/pelorusdb/pelorus/internal/topo"
 	"github.com/pelorusdb/pelorus/internal/web"
+	"github.com/pelorusdb/pelorus/internal/workflow/run"
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,7 @@ type Parts struct {
 	Fleet      *fleet.Fleet
 	Agents     fleet.Agents
 	Reparenter *reparent.Reparenter
+	Workflows  *run.Runner
 	Log        *slog.Logger
 	// Token is the secret of callers; empty means that none is needed.
 	Token string
@@ -70,6 +72,7 @@ func (s *Server) Handler() http.Handler {
 	mount(controlv1connect.NewShardServiceHandler(shardService{s}, opts...))
 	mount(controlv1connect.NewFleetServiceHandler(fleetService{s}, opts...))
 	mount(controlv1connect.NewUserServiceHandler(userService{s}, opts...))
+	mount(controlv1connect.NewWorkflowServiceHandler(workflowService{s}, opts...))
 	mount("GET /{$}", web.Page(s.page))
 	return mux
 }

@@ -15,6 +15,7 @@ package controlv1
 import (
 	tabletv1 "github.com/pelorusdb/pelorus/internal/api/tabletv1"
 	topov1 "github.com/pelorusdb/pelorus/internal/api/topov1"
+	workflowv1 "github.com/pelorusdb/pelorus/internal/api/workflowv1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -4457,11 +4458,496 @@ func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
 	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
+type ListWorkflowsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// keyspace and kind limit the answer; absent means all.
+	Keyspace *string `protobuf:"bytes,1,opt,name=keyspace" json:"keyspace,omitempty"`
+	Kind     *string `protobuf:"bytes,2,opt,name=kind" json:"kind,omitempty"`
+	// finished adds those that are over.
+	Finished      *bool `protobuf:"varint,3,opt,name=finished" json:"finished,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkflowsRequest) Reset() {
+	*x = ListWorkflowsRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkflowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkflowsRequest) ProtoMessage() {}
+
+func (x *ListWorkflowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkflowsRequest.ProtoReflect.Descriptor instead.
+func (*ListWorkflowsRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *ListWorkflowsRequest) GetKeyspace() string {
+	if x != nil && x.Keyspace != nil {
+		return *x.Keyspace
+	}
+	return ""
+}
+
+func (x *ListWorkflowsRequest) GetKind() string {
+	if x != nil && x.Kind != nil {
+		return *x.Kind
+	}
+	return ""
+}
+
+func (x *ListWorkflowsRequest) GetFinished() bool {
+	if x != nil && x.Finished != nil {
+		return *x.Finished
+	}
+	return false
+}
+
+type ListWorkflowsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflows     []*workflowv1.Workflow `protobuf:"bytes,1,rep,name=workflows" json:"workflows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkflowsResponse) Reset() {
+	*x = ListWorkflowsResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkflowsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkflowsResponse) ProtoMessage() {}
+
+func (x *ListWorkflowsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkflowsResponse.ProtoReflect.Descriptor instead.
+func (*ListWorkflowsResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *ListWorkflowsResponse) GetWorkflows() []*workflowv1.Workflow {
+	if x != nil {
+		return x.Workflows
+	}
+	return nil
+}
+
+type GetWorkflowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    *string                `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	// changed_since is the updated_at of the record that the caller has; with it the answer waits, for at most wait (30 s), until
+	// there is a newer one.
+	ChangedSince  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=changed_since,json=changedSince" json:"changed_since,omitempty"`
+	Wait          *durationpb.Duration   `protobuf:"bytes,3,opt,name=wait" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWorkflowRequest) Reset() {
+	*x = GetWorkflowRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWorkflowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWorkflowRequest) ProtoMessage() {}
+
+func (x *GetWorkflowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWorkflowRequest.ProtoReflect.Descriptor instead.
+func (*GetWorkflowRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *GetWorkflowRequest) GetId() string {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return ""
+}
+
+func (x *GetWorkflowRequest) GetChangedSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedSince
+	}
+	return nil
+}
+
+func (x *GetWorkflowRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+type GetWorkflowResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflow      *workflowv1.Workflow   `protobuf:"bytes,1,opt,name=workflow" json:"workflow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWorkflowResponse) Reset() {
+	*x = GetWorkflowResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWorkflowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWorkflowResponse) ProtoMessage() {}
+
+func (x *GetWorkflowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWorkflowResponse.ProtoReflect.Descriptor instead.
+func (*GetWorkflowResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *GetWorkflowResponse) GetWorkflow() *workflowv1.Workflow {
+	if x != nil {
+		return x.Workflow
+	}
+	return nil
+}
+
+type PauseWorkflowRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *string                `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseWorkflowRequest) Reset() {
+	*x = PauseWorkflowRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseWorkflowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseWorkflowRequest) ProtoMessage() {}
+
+func (x *PauseWorkflowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseWorkflowRequest.ProtoReflect.Descriptor instead.
+func (*PauseWorkflowRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *PauseWorkflowRequest) GetId() string {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return ""
+}
+
+type PauseWorkflowResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflow      *workflowv1.Workflow   `protobuf:"bytes,1,opt,name=workflow" json:"workflow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseWorkflowResponse) Reset() {
+	*x = PauseWorkflowResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseWorkflowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseWorkflowResponse) ProtoMessage() {}
+
+func (x *PauseWorkflowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseWorkflowResponse.ProtoReflect.Descriptor instead.
+func (*PauseWorkflowResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *PauseWorkflowResponse) GetWorkflow() *workflowv1.Workflow {
+	if x != nil {
+		return x.Workflow
+	}
+	return nil
+}
+
+type ResumeWorkflowRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *string                `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeWorkflowRequest) Reset() {
+	*x = ResumeWorkflowRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeWorkflowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeWorkflowRequest) ProtoMessage() {}
+
+func (x *ResumeWorkflowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeWorkflowRequest.ProtoReflect.Descriptor instead.
+func (*ResumeWorkflowRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *ResumeWorkflowRequest) GetId() string {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return ""
+}
+
+type ResumeWorkflowResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflow      *workflowv1.Workflow   `protobuf:"bytes,1,opt,name=workflow" json:"workflow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeWorkflowResponse) Reset() {
+	*x = ResumeWorkflowResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeWorkflowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeWorkflowResponse) ProtoMessage() {}
+
+func (x *ResumeWorkflowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeWorkflowResponse.ProtoReflect.Descriptor instead.
+func (*ResumeWorkflowResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *ResumeWorkflowResponse) GetWorkflow() *workflowv1.Workflow {
+	if x != nil {
+		return x.Workflow
+	}
+	return nil
+}
+
+type CancelWorkflowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    *string                `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	// by is the person who wants it.
+	By            *string `protobuf:"bytes,2,opt,name=by" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelWorkflowRequest) Reset() {
+	*x = CancelWorkflowRequest{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelWorkflowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelWorkflowRequest) ProtoMessage() {}
+
+func (x *CancelWorkflowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelWorkflowRequest.ProtoReflect.Descriptor instead.
+func (*CancelWorkflowRequest) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *CancelWorkflowRequest) GetId() string {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return ""
+}
+
+func (x *CancelWorkflowRequest) GetBy() string {
+	if x != nil && x.By != nil {
+		return *x.By
+	}
+	return ""
+}
+
+type CancelWorkflowResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflow      *workflowv1.Workflow   `protobuf:"bytes,1,opt,name=workflow" json:"workflow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelWorkflowResponse) Reset() {
+	*x = CancelWorkflowResponse{}
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelWorkflowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelWorkflowResponse) ProtoMessage() {}
+
+func (x *CancelWorkflowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pelorus_control_v1_control_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelWorkflowResponse.ProtoReflect.Descriptor instead.
+func (*CancelWorkflowResponse) Descriptor() ([]byte, []int) {
+	return file_pelorus_control_v1_control_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *CancelWorkflowResponse) GetWorkflow() *workflowv1.Workflow {
+	if x != nil {
+		return x.Workflow
+	}
+	return nil
+}
+
 var File_pelorus_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	" pelorus/control/v1/control.proto\x12\x12pelorus.control.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epelorus/tablet/v1/tablet.proto\x1a\x1apelorus/topo/v1/topo.proto\".\n" +
+	" pelorus/control/v1/control.proto\x12\x12pelorus.control.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epelorus/tablet/v1/tablet.proto\x1a\x1apelorus/topo/v1/topo.proto\x1a\"pelorus/workflow/v1/workflow.proto\".\n" +
 	"\x10GetStatusRequest\x12\x1a\n" +
 	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\"\xb5\x01\n" +
 	"\x11GetStatusResponse\x12'\n" +
@@ -4732,7 +5218,32 @@ const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"\x05users\x18\x01 \x03(\v2\x1c.pelorus.control.v1.UserInfoR\x05users\"'\n" +
 	"\x11DeleteUserRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x14\n" +
-	"\x12DeleteUserResponse*i\n" +
+	"\x12DeleteUserResponse\"b\n" +
+	"\x14ListWorkflowsRequest\x12\x1a\n" +
+	"\bkeyspace\x18\x01 \x01(\tR\bkeyspace\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bfinished\x18\x03 \x01(\bR\bfinished\"T\n" +
+	"\x15ListWorkflowsResponse\x12;\n" +
+	"\tworkflows\x18\x01 \x03(\v2\x1d.pelorus.workflow.v1.WorkflowR\tworkflows\"\x94\x01\n" +
+	"\x12GetWorkflowRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
+	"\rchanged_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fchangedSince\x12-\n" +
+	"\x04wait\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"P\n" +
+	"\x13GetWorkflowResponse\x129\n" +
+	"\bworkflow\x18\x01 \x01(\v2\x1d.pelorus.workflow.v1.WorkflowR\bworkflow\"&\n" +
+	"\x14PauseWorkflowRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"R\n" +
+	"\x15PauseWorkflowResponse\x129\n" +
+	"\bworkflow\x18\x01 \x01(\v2\x1d.pelorus.workflow.v1.WorkflowR\bworkflow\"'\n" +
+	"\x15ResumeWorkflowRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"S\n" +
+	"\x16ResumeWorkflowResponse\x129\n" +
+	"\bworkflow\x18\x01 \x01(\v2\x1d.pelorus.workflow.v1.WorkflowR\bworkflow\"7\n" +
+	"\x15CancelWorkflowRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"S\n" +
+	"\x16CancelWorkflowResponse\x129\n" +
+	"\bworkflow\x18\x01 \x01(\v2\x1d.pelorus.workflow.v1.WorkflowR\bworkflow*i\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHEALTH_OK\x10\x01\x12\x13\n" +
@@ -4788,7 +5299,13 @@ const file_pelorus_control_v1_control_proto_rawDesc = "" +
 	"\aSetUser\x12\".pelorus.control.v1.SetUserRequest\x1a#.pelorus.control.v1.SetUserResponse\x12X\n" +
 	"\tListUsers\x12$.pelorus.control.v1.ListUsersRequest\x1a%.pelorus.control.v1.ListUsersResponse\x12[\n" +
 	"\n" +
-	"DeleteUser\x12%.pelorus.control.v1.DeleteUserRequest\x1a&.pelorus.control.v1.DeleteUserResponseB?Z=github.com/pelorusdb/pelorus/internal/api/controlv1;controlv1b\beditionsp\xe8\a"
+	"DeleteUser\x12%.pelorus.control.v1.DeleteUserRequest\x1a&.pelorus.control.v1.DeleteUserResponse2\x8f\x04\n" +
+	"\x0fWorkflowService\x12d\n" +
+	"\rListWorkflows\x12(.pelorus.control.v1.ListWorkflowsRequest\x1a).pelorus.control.v1.ListWorkflowsResponse\x12^\n" +
+	"\vGetWorkflow\x12&.pelorus.control.v1.GetWorkflowRequest\x1a'.pelorus.control.v1.GetWorkflowResponse\x12d\n" +
+	"\rPauseWorkflow\x12(.pelorus.control.v1.PauseWorkflowRequest\x1a).pelorus.control.v1.PauseWorkflowResponse\x12g\n" +
+	"\x0eResumeWorkflow\x12).pelorus.control.v1.ResumeWorkflowRequest\x1a*.pelorus.control.v1.ResumeWorkflowResponse\x12g\n" +
+	"\x0eCancelWorkflow\x12).pelorus.control.v1.CancelWorkflowRequest\x1a*.pelorus.control.v1.CancelWorkflowResponseB?Z=github.com/pelorusdb/pelorus/internal/api/controlv1;controlv1b\beditionsp\xe8\a"
 
 var (
 	file_pelorus_control_v1_control_proto_rawDescOnce sync.Once
@@ -4803,7 +5320,7 @@ func file_pelorus_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pelorus_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pelorus_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_pelorus_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 89)
 var file_pelorus_control_v1_control_proto_goTypes = []any{
 	(Health)(0),                        // 0: pelorus.control.v1.Health
 	(Severity)(0),                      // 1: pelorus.control.v1.Severity
@@ -4886,144 +5403,172 @@ var file_pelorus_control_v1_control_proto_goTypes = []any{
 	(*ListUsersResponse)(nil),          // 78: pelorus.control.v1.ListUsersResponse
 	(*DeleteUserRequest)(nil),          // 79: pelorus.control.v1.DeleteUserRequest
 	(*DeleteUserResponse)(nil),         // 80: pelorus.control.v1.DeleteUserResponse
-	(*timestamppb.Timestamp)(nil),      // 81: google.protobuf.Timestamp
-	(*topov1.Keyspace)(nil),            // 82: pelorus.topo.v1.Keyspace
-	(*topov1.Shard)(nil),               // 83: pelorus.topo.v1.Shard
-	(*topov1.Tablet)(nil),              // 84: pelorus.topo.v1.Tablet
-	(*tabletv1.FullStatus)(nil),        // 85: pelorus.tablet.v1.FullStatus
-	(topov1.Durability)(0),             // 86: pelorus.topo.v1.Durability
-	(*tabletv1.TableSchema)(nil),       // 87: pelorus.tablet.v1.TableSchema
-	(*durationpb.Duration)(nil),        // 88: google.protobuf.Duration
-	(*tabletv1.Transaction)(nil),       // 89: pelorus.tablet.v1.Transaction
-	(topov1.TabletType)(0),             // 90: pelorus.topo.v1.TabletType
+	(*ListWorkflowsRequest)(nil),       // 81: pelorus.control.v1.ListWorkflowsRequest
+	(*ListWorkflowsResponse)(nil),      // 82: pelorus.control.v1.ListWorkflowsResponse
+	(*GetWorkflowRequest)(nil),         // 83: pelorus.control.v1.GetWorkflowRequest
+	(*GetWorkflowResponse)(nil),        // 84: pelorus.control.v1.GetWorkflowResponse
+	(*PauseWorkflowRequest)(nil),       // 85: pelorus.control.v1.PauseWorkflowRequest
+	(*PauseWorkflowResponse)(nil),      // 86: pelorus.control.v1.PauseWorkflowResponse
+	(*ResumeWorkflowRequest)(nil),      // 87: pelorus.control.v1.ResumeWorkflowRequest
+	(*ResumeWorkflowResponse)(nil),     // 88: pelorus.control.v1.ResumeWorkflowResponse
+	(*CancelWorkflowRequest)(nil),      // 89: pelorus.control.v1.CancelWorkflowRequest
+	(*CancelWorkflowResponse)(nil),     // 90: pelorus.control.v1.CancelWorkflowResponse
+	(*timestamppb.Timestamp)(nil),      // 91: google.protobuf.Timestamp
+	(*topov1.Keyspace)(nil),            // 92: pelorus.topo.v1.Keyspace
+	(*topov1.Shard)(nil),               // 93: pelorus.topo.v1.Shard
+	(*topov1.Tablet)(nil),              // 94: pelorus.topo.v1.Tablet
+	(*tabletv1.FullStatus)(nil),        // 95: pelorus.tablet.v1.FullStatus
+	(topov1.Durability)(0),             // 96: pelorus.topo.v1.Durability
+	(*tabletv1.TableSchema)(nil),       // 97: pelorus.tablet.v1.TableSchema
+	(*durationpb.Duration)(nil),        // 98: google.protobuf.Duration
+	(*tabletv1.Transaction)(nil),       // 99: pelorus.tablet.v1.Transaction
+	(topov1.TabletType)(0),             // 100: pelorus.topo.v1.TabletType
+	(*workflowv1.Workflow)(nil),        // 101: pelorus.workflow.v1.Workflow
 }
 var file_pelorus_control_v1_control_proto_depIdxs = []int32{
-	81, // 0: pelorus.control.v1.GetStatusResponse.taken_at:type_name -> google.protobuf.Timestamp
-	4,  // 1: pelorus.control.v1.GetStatusResponse.keyspaces:type_name -> pelorus.control.v1.KeyspaceStatus
-	82, // 2: pelorus.control.v1.KeyspaceStatus.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	5,  // 3: pelorus.control.v1.KeyspaceStatus.shards:type_name -> pelorus.control.v1.ShardStatus
-	83, // 4: pelorus.control.v1.ShardStatus.shard:type_name -> pelorus.topo.v1.Shard
-	6,  // 5: pelorus.control.v1.ShardStatus.tablets:type_name -> pelorus.control.v1.TabletStatus
-	0,  // 6: pelorus.control.v1.ShardStatus.health:type_name -> pelorus.control.v1.Health
-	84, // 7: pelorus.control.v1.TabletStatus.tablet:type_name -> pelorus.topo.v1.Tablet
-	85, // 8: pelorus.control.v1.TabletStatus.status:type_name -> pelorus.tablet.v1.FullStatus
-	81, // 9: pelorus.control.v1.TabletStatus.received_at:type_name -> google.protobuf.Timestamp
-	0,  // 10: pelorus.control.v1.TabletStatus.health:type_name -> pelorus.control.v1.Health
-	9,  // 11: pelorus.control.v1.RunDoctorResponse.findings:type_name -> pelorus.control.v1.Finding
-	1,  // 12: pelorus.control.v1.Finding.severity:type_name -> pelorus.control.v1.Severity
-	12, // 13: pelorus.control.v1.GetVersionResponse.components:type_name -> pelorus.control.v1.ComponentVersion
-	86, // 14: pelorus.control.v1.CreateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
-	82, // 15: pelorus.control.v1.CreateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	83, // 16: pelorus.control.v1.CreateKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
-	82, // 17: pelorus.control.v1.ListKeyspacesResponse.keyspaces:type_name -> pelorus.topo.v1.Keyspace
-	82, // 18: pelorus.control.v1.GetKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	83, // 19: pelorus.control.v1.GetKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
-	86, // 20: pelorus.control.v1.UpdateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
-	82, // 21: pelorus.control.v1.UpdateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
-	81, // 22: pelorus.control.v1.GetVSchemaResponse.updated_at:type_name -> google.protobuf.Timestamp
-	87, // 23: pelorus.control.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
-	35, // 24: pelorus.control.v1.ApplySchemaResponse.results:type_name -> pelorus.control.v1.ShardSchemaResult
-	88, // 25: pelorus.control.v1.ShardSchemaResult.duration:type_name -> google.protobuf.Duration
-	83, // 26: pelorus.control.v1.CreateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	83, // 27: pelorus.control.v1.ListShardsResponse.shards:type_name -> pelorus.topo.v1.Shard
-	83, // 28: pelorus.control.v1.GetShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	84, // 29: pelorus.control.v1.GetShardResponse.tablets:type_name -> pelorus.topo.v1.Tablet
-	83, // 30: pelorus.control.v1.UpdateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	81, // 31: pelorus.control.v1.Step.started_at:type_name -> google.protobuf.Timestamp
-	88, // 32: pelorus.control.v1.Step.duration:type_name -> google.protobuf.Duration
-	88, // 33: pelorus.control.v1.InitShardRequest.timeout:type_name -> google.protobuf.Duration
-	83, // 34: pelorus.control.v1.InitShardResponse.shard:type_name -> pelorus.topo.v1.Shard
-	46, // 35: pelorus.control.v1.InitShardResponse.steps:type_name -> pelorus.control.v1.Step
-	88, // 36: pelorus.control.v1.ReparentPlannedRequest.timeout:type_name -> google.protobuf.Duration
-	83, // 37: pelorus.control.v1.ReparentPlannedResponse.shard:type_name -> pelorus.topo.v1.Shard
-	46, // 38: pelorus.control.v1.ReparentPlannedResponse.steps:type_name -> pelorus.control.v1.Step
-	88, // 39: pelorus.control.v1.ReparentEmergencyRequest.timeout:type_name -> google.protobuf.Duration
-	83, // 40: pelorus.control.v1.ReparentEmergencyResponse.shard:type_name -> pelorus.topo.v1.Shard
-	46, // 41: pelorus.control.v1.ReparentEmergencyResponse.steps:type_name -> pelorus.control.v1.Step
-	89, // 42: pelorus.control.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
-	6,  // 43: pelorus.control.v1.ListTabletsResponse.tablets:type_name -> pelorus.control.v1.TabletStatus
-	6,  // 44: pelorus.control.v1.GetTabletResponse.tablet:type_name -> pelorus.control.v1.TabletStatus
-	85, // 45: pelorus.control.v1.GetTabletStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
-	90, // 46: pelorus.control.v1.SetTabletTypeRequest.type:type_name -> pelorus.topo.v1.TabletType
-	84, // 47: pelorus.control.v1.SetTabletTypeResponse.tablet:type_name -> pelorus.topo.v1.Tablet
-	74, // 48: pelorus.control.v1.SetUserRequest.keyspaces:type_name -> pelorus.control.v1.KeyspaceList
-	76, // 49: pelorus.control.v1.SetUserResponse.user:type_name -> pelorus.control.v1.UserInfo
-	76, // 50: pelorus.control.v1.ListUsersResponse.users:type_name -> pelorus.control.v1.UserInfo
-	2,  // 51: pelorus.control.v1.ClusterService.GetStatus:input_type -> pelorus.control.v1.GetStatusRequest
-	7,  // 52: pelorus.control.v1.ClusterService.RunDoctor:input_type -> pelorus.control.v1.RunDoctorRequest
-	10, // 53: pelorus.control.v1.ClusterService.GetVersion:input_type -> pelorus.control.v1.GetVersionRequest
-	13, // 54: pelorus.control.v1.ClusterService.GetRoutingRules:input_type -> pelorus.control.v1.GetRoutingRulesRequest
-	15, // 55: pelorus.control.v1.ClusterService.ApplyRoutingRules:input_type -> pelorus.control.v1.ApplyRoutingRulesRequest
-	17, // 56: pelorus.control.v1.KeyspaceService.CreateKeyspace:input_type -> pelorus.control.v1.CreateKeyspaceRequest
-	19, // 57: pelorus.control.v1.KeyspaceService.ListKeyspaces:input_type -> pelorus.control.v1.ListKeyspacesRequest
-	21, // 58: pelorus.control.v1.KeyspaceService.GetKeyspace:input_type -> pelorus.control.v1.GetKeyspaceRequest
-	23, // 59: pelorus.control.v1.KeyspaceService.UpdateKeyspace:input_type -> pelorus.control.v1.UpdateKeyspaceRequest
-	25, // 60: pelorus.control.v1.KeyspaceService.DeleteKeyspace:input_type -> pelorus.control.v1.DeleteKeyspaceRequest
-	27, // 61: pelorus.control.v1.KeyspaceService.GetVSchema:input_type -> pelorus.control.v1.GetVSchemaRequest
-	29, // 62: pelorus.control.v1.KeyspaceService.ApplyVSchema:input_type -> pelorus.control.v1.ApplyVSchemaRequest
-	31, // 63: pelorus.control.v1.KeyspaceService.GetSchema:input_type -> pelorus.control.v1.GetSchemaRequest
-	33, // 64: pelorus.control.v1.KeyspaceService.ApplySchema:input_type -> pelorus.control.v1.ApplySchemaRequest
-	36, // 65: pelorus.control.v1.ShardService.CreateShard:input_type -> pelorus.control.v1.CreateShardRequest
-	38, // 66: pelorus.control.v1.ShardService.ListShards:input_type -> pelorus.control.v1.ListShardsRequest
-	40, // 67: pelorus.control.v1.ShardService.GetShard:input_type -> pelorus.control.v1.GetShardRequest
-	42, // 68: pelorus.control.v1.ShardService.UpdateShard:input_type -> pelorus.control.v1.UpdateShardRequest
-	44, // 69: pelorus.control.v1.ShardService.DeleteShard:input_type -> pelorus.control.v1.DeleteShardRequest
-	47, // 70: pelorus.control.v1.ShardService.InitShard:input_type -> pelorus.control.v1.InitShardRequest
-	49, // 71: pelorus.control.v1.ShardService.ReparentPlanned:input_type -> pelorus.control.v1.ReparentPlannedRequest
-	51, // 72: pelorus.control.v1.ShardService.ReparentEmergency:input_type -> pelorus.control.v1.ReparentEmergencyRequest
-	53, // 73: pelorus.control.v1.ShardService.ListTransactions:input_type -> pelorus.control.v1.ListTransactionsRequest
-	55, // 74: pelorus.control.v1.ShardService.RetryTransaction:input_type -> pelorus.control.v1.RetryTransactionRequest
-	57, // 75: pelorus.control.v1.ShardService.DiscardTransaction:input_type -> pelorus.control.v1.DiscardTransactionRequest
-	59, // 76: pelorus.control.v1.FleetService.ListTablets:input_type -> pelorus.control.v1.ListTabletsRequest
-	61, // 77: pelorus.control.v1.FleetService.GetTablet:input_type -> pelorus.control.v1.GetTabletRequest
-	63, // 78: pelorus.control.v1.FleetService.GetTabletStatus:input_type -> pelorus.control.v1.GetTabletStatusRequest
-	65, // 79: pelorus.control.v1.FleetService.SetTabletType:input_type -> pelorus.control.v1.SetTabletTypeRequest
-	67, // 80: pelorus.control.v1.FleetService.StartTablet:input_type -> pelorus.control.v1.StartTabletRequest
-	69, // 81: pelorus.control.v1.FleetService.StopTablet:input_type -> pelorus.control.v1.StopTabletRequest
-	71, // 82: pelorus.control.v1.FleetService.DeleteTablet:input_type -> pelorus.control.v1.DeleteTabletRequest
-	73, // 83: pelorus.control.v1.UserService.SetUser:input_type -> pelorus.control.v1.SetUserRequest
-	77, // 84: pelorus.control.v1.UserService.ListUsers:input_type -> pelorus.control.v1.ListUsersRequest
-	79, // 85: pelorus.control.v1.UserService.DeleteUser:input_type -> pelorus.control.v1.DeleteUserRequest
-	3,  // 86: pelorus.control.v1.ClusterService.GetStatus:output_type -> pelorus.control.v1.GetStatusResponse
-	8,  // 87: pelorus.control.v1.ClusterService.RunDoctor:output_type -> pelorus.control.v1.RunDoctorResponse
-	11, // 88: pelorus.control.v1.ClusterService.GetVersion:output_type -> pelorus.control.v1.GetVersionResponse
-	14, // 89: pelorus.control.v1.ClusterService.GetRoutingRules:output_type -> pelorus.control.v1.GetRoutingRulesResponse
-	16, // 90: pelorus.control.v1.ClusterService.ApplyRoutingRules:output_type -> pelorus.control.v1.ApplyRoutingRulesResponse
-	18, // 91: pelorus.control.v1.KeyspaceService.CreateKeyspace:output_type -> pelorus.control.v1.CreateKeyspaceResponse
-	20, // 92: pelorus.control.v1.KeyspaceService.ListKeyspaces:output_type -> pelorus.control.v1.ListKeyspacesResponse
-	22, // 93: pelorus.control.v1.KeyspaceService.GetKeyspace:output_type -> pelorus.control.v1.GetKeyspaceResponse
-	24, // 94: pelorus.control.v1.KeyspaceService.UpdateKeyspace:output_type -> pelorus.control.v1.UpdateKeyspaceResponse
-	26, // 95: pelorus.control.v1.KeyspaceService.DeleteKeyspace:output_type -> pelorus.control.v1.DeleteKeyspaceResponse
-	28, // 96: pelorus.control.v1.KeyspaceService.GetVSchema:output_type -> pelorus.control.v1.GetVSchemaResponse
-	30, // 97: pelorus.control.v1.KeyspaceService.ApplyVSchema:output_type -> pelorus.control.v1.ApplyVSchemaResponse
-	32, // 98: pelorus.control.v1.KeyspaceService.GetSchema:output_type -> pelorus.control.v1.GetSchemaResponse
-	34, // 99: pelorus.control.v1.KeyspaceService.ApplySchema:output_type -> pelorus.control.v1.ApplySchemaResponse
-	37, // 100: pelorus.control.v1.ShardService.CreateShard:output_type -> pelorus.control.v1.CreateShardResponse
-	39, // 101: pelorus.control.v1.ShardService.ListShards:output_type -> pelorus.control.v1.ListShardsResponse
-	41, // 102: pelorus.control.v1.ShardService.GetShard:output_type -> pelorus.control.v1.GetShardResponse
-	43, // 103: pelorus.control.v1.ShardService.UpdateShard:output_type -> pelorus.control.v1.UpdateShardResponse
-	45, // 104: pelorus.control.v1.ShardService.DeleteShard:output_type -> pelorus.control.v1.DeleteShardResponse
-	48, // 105: pelorus.control.v1.ShardService.InitShard:output_type -> pelorus.control.v1.InitShardResponse
-	50, // 106: pelorus.control.v1.ShardService.ReparentPlanned:output_type -> pelorus.control.v1.ReparentPlannedResponse
-	52, // 107: pelorus.control.v1.ShardService.ReparentEmergency:output_type -> pelorus.control.v1.ReparentEmergencyResponse
-	54, // 108: pelorus.control.v1.ShardService.ListTransactions:output_type -> pelorus.control.v1.ListTransactionsResponse
-	56, // 109: pelorus.control.v1.ShardService.RetryTransaction:output_type -> pelorus.control.v1.RetryTransactionResponse
-	58, // 110: pelorus.control.v1.ShardService.DiscardTransaction:output_type -> pelorus.control.v1.DiscardTransactionResponse
-	60, // 111: pelorus.control.v1.FleetService.ListTablets:output_type -> pelorus.control.v1.ListTabletsResponse
-	62, // 112: pelorus.control.v1.FleetService.GetTablet:output_type -> pelorus.control.v1.GetTabletResponse
-	64, // 113: pelorus.control.v1.FleetService.GetTabletStatus:output_type -> pelorus.control.v1.GetTabletStatusResponse
-	66, // 114: pelorus.control.v1.FleetService.SetTabletType:output_type -> pelorus.control.v1.SetTabletTypeResponse
-	68, // 115: pelorus.control.v1.FleetService.StartTablet:output_type -> pelorus.control.v1.StartTabletResponse
-	70, // 116: pelorus.control.v1.FleetService.StopTablet:output_type -> pelorus.control.v1.StopTabletResponse
-	72, // 117: pelorus.control.v1.FleetService.DeleteTablet:output_type -> pelorus.control.v1.DeleteTabletResponse
-	75, // 118: pelorus.control.v1.UserService.SetUser:output_type -> pelorus.control.v1.SetUserResponse
-	78, // 119: pelorus.control.v1.UserService.ListUsers:output_type -> pelorus.control.v1.ListUsersResponse
-	80, // 120: pelorus.control.v1.UserService.DeleteUser:output_type -> pelorus.control.v1.DeleteUserResponse
-	86, // [86:121] is the sub-list for method output_type
-	51, // [51:86] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	91,  // 0: pelorus.control.v1.GetStatusResponse.taken_at:type_name -> google.protobuf.Timestamp
+	4,   // 1: pelorus.control.v1.GetStatusResponse.keyspaces:type_name -> pelorus.control.v1.KeyspaceStatus
+	92,  // 2: pelorus.control.v1.KeyspaceStatus.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	5,   // 3: pelorus.control.v1.KeyspaceStatus.shards:type_name -> pelorus.control.v1.ShardStatus
+	93,  // 4: pelorus.control.v1.ShardStatus.shard:type_name -> pelorus.topo.v1.Shard
+	6,   // 5: pelorus.control.v1.ShardStatus.tablets:type_name -> pelorus.control.v1.TabletStatus
+	0,   // 6: pelorus.control.v1.ShardStatus.health:type_name -> pelorus.control.v1.Health
+	94,  // 7: pelorus.control.v1.TabletStatus.tablet:type_name -> pelorus.topo.v1.Tablet
+	95,  // 8: pelorus.control.v1.TabletStatus.status:type_name -> pelorus.tablet.v1.FullStatus
+	91,  // 9: pelorus.control.v1.TabletStatus.received_at:type_name -> google.protobuf.Timestamp
+	0,   // 10: pelorus.control.v1.TabletStatus.health:type_name -> pelorus.control.v1.Health
+	9,   // 11: pelorus.control.v1.RunDoctorResponse.findings:type_name -> pelorus.control.v1.Finding
+	1,   // 12: pelorus.control.v1.Finding.severity:type_name -> pelorus.control.v1.Severity
+	12,  // 13: pelorus.control.v1.GetVersionResponse.components:type_name -> pelorus.control.v1.ComponentVersion
+	96,  // 14: pelorus.control.v1.CreateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
+	92,  // 15: pelorus.control.v1.CreateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	93,  // 16: pelorus.control.v1.CreateKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
+	92,  // 17: pelorus.control.v1.ListKeyspacesResponse.keyspaces:type_name -> pelorus.topo.v1.Keyspace
+	92,  // 18: pelorus.control.v1.GetKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	93,  // 19: pelorus.control.v1.GetKeyspaceResponse.shards:type_name -> pelorus.topo.v1.Shard
+	96,  // 20: pelorus.control.v1.UpdateKeyspaceRequest.durability:type_name -> pelorus.topo.v1.Durability
+	92,  // 21: pelorus.control.v1.UpdateKeyspaceResponse.keyspace:type_name -> pelorus.topo.v1.Keyspace
+	91,  // 22: pelorus.control.v1.GetVSchemaResponse.updated_at:type_name -> google.protobuf.Timestamp
+	97,  // 23: pelorus.control.v1.GetSchemaResponse.tables:type_name -> pelorus.tablet.v1.TableSchema
+	35,  // 24: pelorus.control.v1.ApplySchemaResponse.results:type_name -> pelorus.control.v1.ShardSchemaResult
+	98,  // 25: pelorus.control.v1.ShardSchemaResult.duration:type_name -> google.protobuf.Duration
+	93,  // 26: pelorus.control.v1.CreateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	93,  // 27: pelorus.control.v1.ListShardsResponse.shards:type_name -> pelorus.topo.v1.Shard
+	93,  // 28: pelorus.control.v1.GetShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	94,  // 29: pelorus.control.v1.GetShardResponse.tablets:type_name -> pelorus.topo.v1.Tablet
+	93,  // 30: pelorus.control.v1.UpdateShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	91,  // 31: pelorus.control.v1.Step.started_at:type_name -> google.protobuf.Timestamp
+	98,  // 32: pelorus.control.v1.Step.duration:type_name -> google.protobuf.Duration
+	98,  // 33: pelorus.control.v1.InitShardRequest.timeout:type_name -> google.protobuf.Duration
+	93,  // 34: pelorus.control.v1.InitShardResponse.shard:type_name -> pelorus.topo.v1.Shard
+	46,  // 35: pelorus.control.v1.InitShardResponse.steps:type_name -> pelorus.control.v1.Step
+	98,  // 36: pelorus.control.v1.ReparentPlannedRequest.timeout:type_name -> google.protobuf.Duration
+	93,  // 37: pelorus.control.v1.ReparentPlannedResponse.shard:type_name -> pelorus.topo.v1.Shard
+	46,  // 38: pelorus.control.v1.ReparentPlannedResponse.steps:type_name -> pelorus.control.v1.Step
+	98,  // 39: pelorus.control.v1.ReparentEmergencyRequest.timeout:type_name -> google.protobuf.Duration
+	93,  // 40: pelorus.control.v1.ReparentEmergencyResponse.shard:type_name -> pelorus.topo.v1.Shard
+	46,  // 41: pelorus.control.v1.ReparentEmergencyResponse.steps:type_name -> pelorus.control.v1.Step
+	99,  // 42: pelorus.control.v1.ListTransactionsResponse.transactions:type_name -> pelorus.tablet.v1.Transaction
+	6,   // 43: pelorus.control.v1.ListTabletsResponse.tablets:type_name -> pelorus.control.v1.TabletStatus
+	6,   // 44: pelorus.control.v1.GetTabletResponse.tablet:type_name -> pelorus.control.v1.TabletStatus
+	95,  // 45: pelorus.control.v1.GetTabletStatusResponse.status:type_name -> pelorus.tablet.v1.FullStatus
+	100, // 46: pelorus.control.v1.SetTabletTypeRequest.type:type_name -> pelorus.topo.v1.TabletType
+	94,  // 47: pelorus.control.v1.SetTabletTypeResponse.tablet:type_name -> pelorus.topo.v1.Tablet
+	74,  // 48: pelorus.control.v1.SetUserRequest.keyspaces:type_name -> pelorus.control.v1.KeyspaceList
+	76,  // 49: pelorus.control.v1.SetUserResponse.user:type_name -> pelorus.control.v1.UserInfo
+	76,  // 50: pelorus.control.v1.ListUsersResponse.users:type_name -> pelorus.control.v1.UserInfo
+	101, // 51: pelorus.control.v1.ListWorkflowsResponse.workflows:type_name -> pelorus.workflow.v1.Workflow
+	91,  // 52: pelorus.control.v1.GetWorkflowRequest.changed_since:type_name -> google.protobuf.Timestamp
+	98,  // 53: pelorus.control.v1.GetWorkflowRequest.wait:type_name -> google.protobuf.Duration
+	101, // 54: pelorus.control.v1.GetWorkflowResponse.workflow:type_name -> pelorus.workflow.v1.Workflow
+	101, // 55: pelorus.control.v1.PauseWorkflowResponse.workflow:type_name -> pelorus.workflow.v1.Workflow
+	101, // 56: pelorus.control.v1.ResumeWorkflowResponse.workflow:type_name -> pelorus.workflow.v1.Workflow
+	101, // 57: pelorus.control.v1.CancelWorkflowResponse.workflow:type_name -> pelorus.workflow.v1.Workflow
+	2,   // 58: pelorus.control.v1.ClusterService.GetStatus:input_type -> pelorus.control.v1.GetStatusRequest
+	7,   // 59: pelorus.control.v1.ClusterService.RunDoctor:input_type -> pelorus.control.v1.RunDoctorRequest
+	10,  // 60: pelorus.control.v1.ClusterService.GetVersion:input_type -> pelorus.control.v1.GetVersionRequest
+	13,  // 61: pelorus.control.v1.ClusterService.GetRoutingRules:input_type -> pelorus.control.v1.GetRoutingRulesRequest
+	15,  // 62: pelorus.control.v1.ClusterService.ApplyRoutingRules:input_type -> pelorus.control.v1.ApplyRoutingRulesRequest
+	17,  // 63: pelorus.control.v1.KeyspaceService.CreateKeyspace:input_type -> pelorus.control.v1.CreateKeyspaceRequest
+	19,  // 64: pelorus.control.v1.KeyspaceService.ListKeyspaces:input_type -> pelorus.control.v1.ListKeyspacesRequest
+	21,  // 65: pelorus.control.v1.KeyspaceService.GetKeyspace:input_type -> pelorus.control.v1.GetKeyspaceRequest
+	23,  // 66: pelorus.control.v1.KeyspaceService.UpdateKeyspace:input_type -> pelorus.control.v1.UpdateKeyspaceRequest
+	25,  // 67: pelorus.control.v1.KeyspaceService.DeleteKeyspace:input_type -> pelorus.control.v1.DeleteKeyspaceRequest
+	27,  // 68: pelorus.control.v1.KeyspaceService.GetVSchema:input_type -> pelorus.control.v1.GetVSchemaRequest
+	29,  // 69: pelorus.control.v1.KeyspaceService.ApplyVSchema:input_type -> pelorus.control.v1.ApplyVSchemaRequest
+	31,  // 70: pelorus.control.v1.KeyspaceService.GetSchema:input_type -> pelorus.control.v1.GetSchemaRequest
+	33,  // 71: pelorus.control.v1.KeyspaceService.ApplySchema:input_type -> pelorus.control.v1.ApplySchemaRequest
+	36,  // 72: pelorus.control.v1.ShardService.CreateShard:input_type -> pelorus.control.v1.CreateShardRequest
+	38,  // 73: pelorus.control.v1.ShardService.ListShards:input_type -> pelorus.control.v1.ListShardsRequest
+	40,  // 74: pelorus.control.v1.ShardService.GetShard:input_type -> pelorus.control.v1.GetShardRequest
+	42,  // 75: pelorus.control.v1.ShardService.UpdateShard:input_type -> pelorus.control.v1.UpdateShardRequest
+	44,  // 76: pelorus.control.v1.ShardService.DeleteShard:input_type -> pelorus.control.v1.DeleteShardRequest
+	47,  // 77: pelorus.control.v1.ShardService.InitShard:input_type -> pelorus.control.v1.InitShardRequest
+	49,  // 78: pelorus.control.v1.ShardService.ReparentPlanned:input_type -> pelorus.control.v1.ReparentPlannedRequest
+	51,  // 79: pelorus.control.v1.ShardService.ReparentEmergency:input_type -> pelorus.control.v1.ReparentEmergencyRequest
+	53,  // 80: pelorus.control.v1.ShardService.ListTransactions:input_type -> pelorus.control.v1.ListTransactionsRequest
+	55,  // 81: pelorus.control.v1.ShardService.RetryTransaction:input_type -> pelorus.control.v1.RetryTransactionRequest
+	57,  // 82: pelorus.control.v1.ShardService.DiscardTransaction:input_type -> pelorus.control.v1.DiscardTransactionRequest
+	59,  // 83: pelorus.control.v1.FleetService.ListTablets:input_type -> pelorus.control.v1.ListTabletsRequest
+	61,  // 84: pelorus.control.v1.FleetService.GetTablet:input_type -> pelorus.control.v1.GetTabletRequest
+	63,  // 85: pelorus.control.v1.FleetService.GetTabletStatus:input_type -> pelorus.control.v1.GetTabletStatusRequest
+	65,  // 86: pelorus.control.v1.FleetService.SetTabletType:input_type -> pelorus.control.v1.SetTabletTypeRequest
+	67,  // 87: pelorus.control.v1.FleetService.StartTablet:input_type -> pelorus.control.v1.StartTabletRequest
+	69,  // 88: pelorus.control.v1.FleetService.StopTablet:input_type -> pelorus.control.v1.StopTabletRequest
+	71,  // 89: pelorus.control.v1.FleetService.DeleteTablet:input_type -> pelorus.control.v1.DeleteTabletRequest
+	73,  // 90: pelorus.control.v1.UserService.SetUser:input_type -> pelorus.control.v1.SetUserRequest
+	77,  // 91: pelorus.control.v1.UserService.ListUsers:input_type -> pelorus.control.v1.ListUsersRequest
+	79,  // 92: pelorus.control.v1.UserService.DeleteUser:input_type -> pelorus.control.v1.DeleteUserRequest
+	81,  // 93: pelorus.control.v1.WorkflowService.ListWorkflows:input_type -> pelorus.control.v1.ListWorkflowsRequest
+	83,  // 94: pelorus.control.v1.WorkflowService.GetWorkflow:input_type -> pelorus.control.v1.GetWorkflowRequest
+	85,  // 95: pelorus.control.v1.WorkflowService.PauseWorkflow:input_type -> pelorus.control.v1.PauseWorkflowRequest
+	87,  // 96: pelorus.control.v1.WorkflowService.ResumeWorkflow:input_type -> pelorus.control.v1.ResumeWorkflowRequest
+	89,  // 97: pelorus.control.v1.WorkflowService.CancelWorkflow:input_type -> pelorus.control.v1.CancelWorkflowRequest
+	3,   // 98: pelorus.control.v1.ClusterService.GetStatus:output_type -> pelorus.control.v1.GetStatusResponse
+	8,   // 99: pelorus.control.v1.ClusterService.RunDoctor:output_type -> pelorus.control.v1.RunDoctorResponse
+	11,  // 100: pelorus.control.v1.ClusterService.GetVersion:output_type -> pelorus.control.v1.GetVersionResponse
+	14,  // 101: pelorus.control.v1.ClusterService.GetRoutingRules:output_type -> pelorus.control.v1.GetRoutingRulesResponse
+	16,  // 102: pelorus.control.v1.ClusterService.ApplyRoutingRules:output_type -> pelorus.control.v1.ApplyRoutingRulesResponse
+	18,  // 103: pelorus.control.v1.KeyspaceService.CreateKeyspace:output_type -> pelorus.control.v1.CreateKeyspaceResponse
+	20,  // 104: pelorus.control.v1.KeyspaceService.ListKeyspaces:output_type -> pelorus.control.v1.ListKeyspacesResponse
+	22,  // 105: pelorus.control.v1.KeyspaceService.GetKeyspace:output_type -> pelorus.control.v1.GetKeyspaceResponse
+	24,  // 106: pelorus.control.v1.KeyspaceService.UpdateKeyspace:output_type -> pelorus.control.v1.UpdateKeyspaceResponse
+	26,  // 107: pelorus.control.v1.KeyspaceService.DeleteKeyspace:output_type -> pelorus.control.v1.DeleteKeyspaceResponse
+	28,  // 108: pelorus.control.v1.KeyspaceService.GetVSchema:output_type -> pelorus.control.v1.GetVSchemaResponse
+	30,  // 109: pelorus.control.v1.KeyspaceService.ApplyVSchema:output_type -> pelorus.control.v1.ApplyVSchemaResponse
+	32,  // 110: pelorus.control.v1.KeyspaceService.GetSchema:output_type -> pelorus.control.v1.GetSchemaResponse
+	34,  // 111: pelorus.control.v1.KeyspaceService.ApplySchema:output_type -> pelorus.control.v1.ApplySchemaResponse
+	37,  // 112: pelorus.control.v1.ShardService.CreateShard:output_type -> pelorus.control.v1.CreateShardResponse
+	39,  // 113: pelorus.control.v1.ShardService.ListShards:output_type -> pelorus.control.v1.ListShardsResponse
+	41,  // 114: pelorus.control.v1.ShardService.GetShard:output_type -> pelorus.control.v1.GetShardResponse
+	43,  // 115: pelorus.control.v1.ShardService.UpdateShard:output_type -> pelorus.control.v1.UpdateShardResponse
+	45,  // 116: pelorus.control.v1.ShardService.DeleteShard:output_type -> pelorus.control.v1.DeleteShardResponse
+	48,  // 117: pelorus.control.v1.ShardService.InitShard:output_type -> pelorus.control.v1.InitShardResponse
+	50,  // 118: pelorus.control.v1.ShardService.ReparentPlanned:output_type -> pelorus.control.v1.ReparentPlannedResponse
+	52,  // 119: pelorus.control.v1.ShardService.ReparentEmergency:output_type -> pelorus.control.v1.ReparentEmergencyResponse
+	54,  // 120: pelorus.control.v1.ShardService.ListTransactions:output_type -> pelorus.control.v1.ListTransactionsResponse
+	56,  // 121: pelorus.control.v1.ShardService.RetryTransaction:output_type -> pelorus.control.v1.RetryTransactionResponse
+	58,  // 122: pelorus.control.v1.ShardService.DiscardTransaction:output_type -> pelorus.control.v1.DiscardTransactionResponse
+	60,  // 123: pelorus.control.v1.FleetService.ListTablets:output_type -> pelorus.control.v1.ListTabletsResponse
+	62,  // 124: pelorus.control.v1.FleetService.GetTablet:output_type -> pelorus.control.v1.GetTabletResponse
+	64,  // 125: pelorus.control.v1.FleetService.GetTabletStatus:output_type -> pelorus.control.v1.GetTabletStatusResponse
+	66,  // 126: pelorus.control.v1.FleetService.SetTabletType:output_type -> pelorus.control.v1.SetTabletTypeResponse
+	68,  // 127: pelorus.control.v1.FleetService.StartTablet:output_type -> pelorus.control.v1.StartTabletResponse
+	70,  // 128: pelorus.control.v1.FleetService.StopTablet:output_type -> pelorus.control.v1.StopTabletResponse
+	72,  // 129: pelorus.control.v1.FleetService.DeleteTablet:output_type -> pelorus.control.v1.DeleteTabletResponse
+	75,  // 130: pelorus.control.v1.UserService.SetUser:output_type -> pelorus.control.v1.SetUserResponse
+	78,  // 131: pelorus.control.v1.UserService.ListUsers:output_type -> pelorus.control.v1.ListUsersResponse
+	80,  // 132: pelorus.control.v1.UserService.DeleteUser:output_type -> pelorus.control.v1.DeleteUserResponse
+	82,  // 133: pelorus.control.v1.WorkflowService.ListWorkflows:output_type -> pelorus.control.v1.ListWorkflowsResponse
+	84,  // 134: pelorus.control.v1.WorkflowService.GetWorkflow:output_type -> pelorus.control.v1.GetWorkflowResponse
+	86,  // 135: pelorus.control.v1.WorkflowService.PauseWorkflow:output_type -> pelorus.control.v1.PauseWorkflowResponse
+	88,  // 136: pelorus.control.v1.WorkflowService.ResumeWorkflow:output_type -> pelorus.control.v1.ResumeWorkflowResponse
+	90,  // 137: pelorus.control.v1.WorkflowService.CancelWorkflow:output_type -> pelorus.control.v1.CancelWorkflowResponse
+	98,  // [98:138] is the sub-list for method output_type
+	58,  // [58:98] is the sub-list for method input_type
+	58,  // [58:58] is the sub-list for extension type_name
+	58,  // [58:58] is the sub-list for extension extendee
+	0,   // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_pelorus_control_v1_control_proto_init() }
@@ -5037,9 +5582,9 @@ func file_pelorus_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelorus_control_v1_control_proto_rawDesc), len(file_pelorus_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   79,
+			NumMessages:   89,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_pelorus_control_v1_control_proto_goTypes,
 		DependencyIndexes: file_pelorus_control_v1_control_proto_depIdxs,

@@ -37,6 +37,8 @@ const (
 	FleetServiceName = "pelorus.control.v1.FleetService"
 	// UserServiceName is the fully-qualified name of the UserService service.
 	UserServiceName = "pelorus.control.v1.UserService"
+	// WorkflowServiceName is the fully-qualified name of the WorkflowService service.
+	WorkflowServiceName = "pelorus.control.v1.WorkflowService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -144,6 +146,21 @@ const (
 	UserServiceListUsersProcedure = "/pelorus.control.v1.UserService/ListUsers"
 	// UserServiceDeleteUserProcedure is the fully-qualified name of the UserService's DeleteUser RPC.
 	UserServiceDeleteUserProcedure = "/pelorus.control.v1.UserService/DeleteUser"
+	// WorkflowServiceListWorkflowsProcedure is the fully-qualified name of the WorkflowService's
+	// ListWorkflows RPC.
+	WorkflowServiceListWorkflowsProcedure = "/pelorus.control.v1.WorkflowService/ListWorkflows"
+	// WorkflowServiceGetWorkflowProcedure is the fully-qualified name of the WorkflowService's
+	// GetWorkflow RPC.
+	WorkflowServiceGetWorkflowProcedure = "/pelorus.control.v1.WorkflowService/GetWorkflow"
+	// WorkflowServicePauseWorkflowProcedure is the fully-qualified name of the WorkflowService's
+	// PauseWorkflow RPC.
+	WorkflowServicePauseWorkflowProcedure = "/pelorus.control.v1.WorkflowService/PauseWorkflow"
+	// WorkflowServiceResumeWorkflowProcedure is the fully-qualified name of the WorkflowService's
+	// ResumeWorkflow RPC.
+	WorkflowServiceResumeWorkflowProcedure = "/pelorus.control.v1.WorkflowService/ResumeWorkflow"
+	// WorkflowServiceCancelWorkflowProcedure is the fully-qualified name of the WorkflowService's
+	// CancelWorkflow RPC.
+	WorkflowServiceCancelWorkflowProcedure = "/pelorus.control.v1.WorkflowService/CancelWorkflow"
 )
 
 // ClusterServiceClient is a client for the pelorus.control.v1.ClusterService service.
@@ -1306,4 +1323,188 @@ func (UnimplementedUserServiceHandler) ListUsers(context.Context, *connect.Reque
 
 func (UnimplementedUserServiceHandler) DeleteUser(context.Context, *connect.Request[controlv1.DeleteUserRequest]) (*connect.Response[controlv1.DeleteUserResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.UserService.DeleteUser is not implemented"))
+}
+
+// WorkflowServiceClient is a client for the pelorus.control.v1.WorkflowService service.
+type WorkflowServiceClient interface {
+	// ListWorkflows returns those that began last first, without their specs, facts, evidence and steps.
+	ListWorkflows(context.Context, *connect.Request[controlv1.ListWorkflowsRequest]) (*connect.Response[controlv1.ListWorkflowsResponse], error)
+	// GetWorkflow returns the open one of an id, or else the one that ended last. It can wait for a change.
+	GetWorkflow(context.Context, *connect.Request[controlv1.GetWorkflowRequest]) (*connect.Response[controlv1.GetWorkflowResponse], error)
+	// PauseWorkflow keeps further steps from being begun, once nothing is held up by those that are under way.
+	PauseWorkflow(context.Context, *connect.Request[controlv1.PauseWorkflowRequest]) (*connect.Response[controlv1.PauseWorkflowResponse], error)
+	// ResumeWorkflow lets one go on that is paused, waits for a person, or waits before it tries again.
+	ResumeWorkflow(context.Context, *connect.Request[controlv1.ResumeWorkflowRequest]) (*connect.Response[controlv1.ResumeWorkflowResponse], error)
+	// CancelWorkflow has everything taken back, and returns when that is recorded. FAILED_PRECONDITION after the point of no return.
+	CancelWorkflow(context.Context, *connect.Request[controlv1.CancelWorkflowRequest]) (*connect.Response[controlv1.CancelWorkflowResponse], error)
+}
+
+// NewWorkflowServiceClient constructs a client for the pelorus.control.v1.WorkflowService service.
+// By default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped
+// responses, and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewWorkflowServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) WorkflowServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	workflowServiceMethods := controlv1.File_pelorus_control_v1_control_proto.Services().ByName("WorkflowService").Methods()
+	return &workflowServiceClient{
+		listWorkflows: connect.NewClient[controlv1.ListWorkflowsRequest, controlv1.ListWorkflowsResponse](
+			httpClient,
+			baseURL+WorkflowServiceListWorkflowsProcedure,
+			connect.WithSchema(workflowServiceMethods.ByName("ListWorkflows")),
+			connect.WithClientOptions(opts...),
+		),
+		getWorkflow: connect.NewClient[controlv1.GetWorkflowRequest, controlv1.GetWorkflowResponse](
+			httpClient,
+			baseURL+WorkflowServiceGetWorkflowProcedure,
+			connect.WithSchema(workflowServiceMethods.ByName("GetWorkflow")),
+			connect.WithClientOptions(opts...),
+		),
+		pauseWorkflow: connect.NewClient[controlv1.PauseWorkflowRequest, controlv1.PauseWorkflowResponse](
+			httpClient,
+			baseURL+WorkflowServicePauseWorkflowProcedure,
+			connect.WithSchema(workflowServiceMethods.ByName("PauseWorkflow")),
+			connect.WithClientOptions(opts...),
+		),
+		resumeWorkflow: connect.NewClient[controlv1.ResumeWorkflowRequest, controlv1.ResumeWorkflowResponse](
+			httpClient,
+			baseURL+WorkflowServiceResumeWorkflowProcedure,
+			connect.WithSchema(workflowServiceMethods.ByName("ResumeWorkflow")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelWorkflow: connect.NewClient[controlv1.CancelWorkflowRequest, controlv1.CancelWorkflowResponse](
+			httpClient,
+			baseURL+WorkflowServiceCancelWorkflowProcedure,
+			connect.WithSchema(workflowServiceMethods.ByName("CancelWorkflow")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// workflowServiceClient implements WorkflowServiceClient.
+type workflowServiceClient struct {
+	listWorkflows  *connect.Client[controlv1.ListWorkflowsRequest, controlv1.ListWorkflowsResponse]
+	getWorkflow    *connect.Client[controlv1.GetWorkflowRequest, controlv1.GetWorkflowResponse]
+	pauseWorkflow  *connect.Client[controlv1.PauseWorkflowRequest, controlv1.PauseWorkflowResponse]
+	resumeWorkflow *connect.Client[controlv1.ResumeWorkflowRequest, controlv1.ResumeWorkflowResponse]
+	cancelWorkflow *connect.Client[controlv1.CancelWorkflowRequest, controlv1.CancelWorkflowResponse]
+}
+
+// ListWorkflows calls pelorus.control.v1.WorkflowService.ListWorkflows.
+func (c *workflowServiceClient) ListWorkflows(ctx context.Context, req *connect.Request[controlv1.ListWorkflowsRequest]) (*connect.Response[controlv1.ListWorkflowsResponse], error) {
+	return c.listWorkflows.CallUnary(ctx, req)
+}
+
+// GetWorkflow calls pelorus.control.v1.WorkflowService.GetWorkflow.
+func (c *workflowServiceClient) GetWorkflow(ctx context.Context, req *connect.Request[controlv1.GetWorkflowRequest]) (*connect.Response[controlv1.GetWorkflowResponse], error) {
+	return c.getWorkflow.CallUnary(ctx, req)
+}
+
+// PauseWorkflow calls pelorus.control.v1.WorkflowService.PauseWorkflow.
+func (c *workflowServiceClient) PauseWorkflow(ctx context.Context, req *connect.Request[controlv1.PauseWorkflowRequest]) (*connect.Response[controlv1.PauseWorkflowResponse], error) {
+	return c.pauseWorkflow.CallUnary(ctx, req)
+}
+
+// ResumeWorkflow calls pelorus.control.v1.WorkflowService.ResumeWorkflow.
+func (c *workflowServiceClient) ResumeWorkflow(ctx context.Context, req *connect.Request[controlv1.ResumeWorkflowRequest]) (*connect.Response[controlv1.ResumeWorkflowResponse], error) {
+	return c.resumeWorkflow.CallUnary(ctx, req)
+}
+
+// CancelWorkflow calls pelorus.control.v1.WorkflowService.CancelWorkflow.
+func (c *workflowServiceClient) CancelWorkflow(ctx context.Context, req *connect.Request[controlv1.CancelWorkflowRequest]) (*connect.Response[controlv1.CancelWorkflowResponse], error) {
+	return c.cancelWorkflow.CallUnary(ctx, req)
+}
+
+// WorkflowServiceHandler is an implementation of the pelorus.control.v1.WorkflowService service.
+type WorkflowServiceHandler interface {
+	// ListWorkflows returns those that began last first, without their specs, facts, evidence and steps.
+	ListWorkflows(context.Context, *connect.Request[controlv1.ListWorkflowsRequest]) (*connect.Response[controlv1.ListWorkflowsResponse], error)
+	// GetWorkflow returns the open one of an id, or else the one that ended last. It can wait for a change.
+	GetWorkflow(context.Context, *connect.Request[controlv1.GetWorkflowRequest]) (*connect.Response[controlv1.GetWorkflowResponse], error)
+	// PauseWorkflow keeps further steps from being begun, once nothing is held up by those that are under way.
+	PauseWorkflow(context.Context, *connect.Request[controlv1.PauseWorkflowRequest]) (*connect.Response[controlv1.PauseWorkflowResponse], error)
+	// ResumeWorkflow lets one go on that is paused, waits for a person, or waits before it tries again.
+	ResumeWorkflow(context.Context, *connect.Request[controlv1.ResumeWorkflowRequest]) (*connect.Response[controlv1.ResumeWorkflowResponse], error)
+	// CancelWorkflow has everything taken back, and returns when that is recorded. FAILED_PRECONDITION after the point of no return.
+	CancelWorkflow(context.Context, *connect.Request[controlv1.CancelWorkflowRequest]) (*connect.Response[controlv1.CancelWorkflowResponse], error)
+}
+
+// NewWorkflowServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewWorkflowServiceHandler(svc WorkflowServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	workflowServiceMethods := controlv1.File_pelorus_control_v1_control_proto.Services().ByName("WorkflowService").Methods()
+	workflowServiceListWorkflowsHandler := connect.NewUnaryHandler(
+		WorkflowServiceListWorkflowsProcedure,
+		svc.ListWorkflows,
+		connect.WithSchema(workflowServiceMethods.ByName("ListWorkflows")),
+		connect.WithHandlerOptions(opts...),
+	)
+	workflowServiceGetWorkflowHandler := connect.NewUnaryHandler(
+		WorkflowServiceGetWorkflowProcedure,
+		svc.GetWorkflow,
+		connect.WithSchema(workflowServiceMethods.ByName("GetWorkflow")),
+		connect.WithHandlerOptions(opts...),
+	)
+	workflowServicePauseWorkflowHandler := connect.NewUnaryHandler(
+		WorkflowServicePauseWorkflowProcedure,
+		svc.PauseWorkflow,
+		connect.WithSchema(workflowServiceMethods.ByName("PauseWorkflow")),
+		connect.WithHandlerOptions(opts...),
+	)
+	workflowServiceResumeWorkflowHandler := connect.NewUnaryHandler(
+		WorkflowServiceResumeWorkflowProcedure,
+		svc.ResumeWorkflow,
+		connect.WithSchema(workflowServiceMethods.ByName("ResumeWorkflow")),
+		connect.WithHandlerOptions(opts...),
+	)
+	workflowServiceCancelWorkflowHandler := connect.NewUnaryHandler(
+		WorkflowServiceCancelWorkflowProcedure,
+		svc.CancelWorkflow,
+		connect.WithSchema(workflowServiceMethods.ByName("CancelWorkflow")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/pelorus.control.v1.WorkflowService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case WorkflowServiceListWorkflowsProcedure:
+			workflowServiceListWorkflowsHandler.ServeHTTP(w, r)
+		case WorkflowServiceGetWorkflowProcedure:
+			workflowServiceGetWorkflowHandler.ServeHTTP(w, r)
+		case WorkflowServicePauseWorkflowProcedure:
+			workflowServicePauseWorkflowHandler.ServeHTTP(w, r)
+		case WorkflowServiceResumeWorkflowProcedure:
+			workflowServiceResumeWorkflowHandler.ServeHTTP(w, r)
+		case WorkflowServiceCancelWorkflowProcedure:
+			workflowServiceCancelWorkflowHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedWorkflowServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedWorkflowServiceHandler struct{}
+
+func (UnimplementedWorkflowServiceHandler) ListWorkflows(context.Context, *connect.Request[controlv1.ListWorkflowsRequest]) (*connect.Response[controlv1.ListWorkflowsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.WorkflowService.ListWorkflows is not implemented"))
+}
+
+func (UnimplementedWorkflowServiceHandler) GetWorkflow(context.Context, *connect.Request[controlv1.GetWorkflowRequest]) (*connect.Response[controlv1.GetWorkflowResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.WorkflowService.GetWorkflow is not implemented"))
+}
+
+func (UnimplementedWorkflowServiceHandler) PauseWorkflow(context.Context, *connect.Request[controlv1.PauseWorkflowRequest]) (*connect.Response[controlv1.PauseWorkflowResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.WorkflowService.PauseWorkflow is not implemented"))
+}
+
+func (UnimplementedWorkflowServiceHandler) ResumeWorkflow(context.Context, *connect.Request[controlv1.ResumeWorkflowRequest]) (*connect.Response[controlv1.ResumeWorkflowResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.WorkflowService.ResumeWorkflow is not implemented"))
+}
+
+func (UnimplementedWorkflowServiceHandler) CancelWorkflow(context.Context, *connect.Request[controlv1.CancelWorkflowRequest]) (*connect.Response[controlv1.CancelWorkflowResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pelorus.control.v1.WorkflowService.CancelWorkflow is not implemented"))
 }
