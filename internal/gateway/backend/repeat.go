@@ -33,6 +33,10 @@ type Written struct {
 
 // Wrote takes note of a write. It keeps a copy of the text.
 func (b *Backend) Wrote(p *Part, w Written) {
+	if w.Plan != nil && w.Plan.Class == plan.DDL && w.Plan.Uses&plan.UsesTempTable == 0 {
+		p.ended() // it was no part of a transaction: the server committed before and after it
+		return
+	}
 	p.wrote = true
 	if b.Tx.Mode != txn.Atomic {
 		return

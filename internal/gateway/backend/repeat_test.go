@@ -5,8 +5,11 @@ import (
 	"testing"
 
 	"github.com/pelorusdb/pelorus/internal/errcode"
+	"github.com/pelorusdb/pelorus/internal/gateway/pool"
 	"github.com/pelorusdb/pelorus/internal/gateway/target"
+	"github.com/pelorusdb/pelorus/internal/gateway/txn"
 	"github.com/pelorusdb/pelorus/internal/mysql/wire"
+	"github.com/pelorusdb/pelorus/internal/sql/plan"
 )
 
 // TestCoordinatorFirst holds that the one part that can't be replayed exactly becomes the coordinator, and that there is no
@@ -45,6 +48,27 @@ func TestCoordinatorFirst(t *testing.T) {
 				t.Errorf("the error does not say what and where: %v", err)
 			}
 		})
+	}
+}
+
+// A schema change commits before and after itself, so a later commit has nothing of it to repeat; one of a temporary table
+// does not commit, and can't be repeated.
+func TestSchemaChangeIsNoPart(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		uses  plan.Uses
+		wrote bool
+		why   string
+	}{
+		{"table", 0, false, ""},
+		{"temporary table", plan.UsesTempTable, true, "ddl statement"},
+	} {
+		b := &Backend{cfg: &Config{MaxRedoBytes: 1 << 20}, Tx: Txn{Mode: txn.Atomic}}
+		p := &Part{Conn: &pool.Conn{}, begun: true}
+		b.Wrote(p, Written{Plan: &plan.Plan{Class: plan.DDL, Uses: c.uses}, SQL: []byte("ALTER TABLE t DISABLE KEYS")})
+		if p.wrote != c.wrote || p.inexact != c.why || len(p.redo) > 0 != c.wrote {
+			t.Errorf("%s: wrote %v, %d statements to repeat, inexact %q", c.name, p.wrote, len(p.redo), p.inexact)
+		}
 	}
 }
 
